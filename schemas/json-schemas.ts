@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { authorManifest } from './author-manifest.ts'
+import { indexEntry, segmentLine } from './content-index.ts'
+import { hostReport } from './host.ts'
+import { manifest } from './manifest.ts'
+import { receipt } from './receipt.ts'
+import { bundleFile, releaseRecord } from './release.ts'
+import { stageFile } from './stage.ts'
+import { workRecord } from './work-record.ts'
+
+const RECORDS = {
+  'author-manifest': authorManifest,
+  'bundle-file': bundleFile,
+  'host-report': hostReport,
+  'index-entry': indexEntry,
+  manifest,
+  receipt,
+  'release-record': releaseRecord,
+  'segment-line': segmentLine,
+  stage: stageFile,
+  'work-record': workRecord,
+} as const
+
+/** The JSON Schema (draft 2020-12) of every record, by file name, as committed in `schemas/json/`. */
+export function jsonSchemas(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(RECORDS).map(([name, schema]) => [
+      name,
+      `${JSON.stringify({ $id: `urn:repro:schema:${name}`, ...z.toJSONSchema(schema, { io: 'input' }) }, null, 2)}\n`,
+    ]),
+  )
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { blake3Hex, bundleKey, byteCount, contentHash, FORMAT, isoDate, tag } from './common.ts'
+
+/** `.repro/releases/<n>.json`: the record whose presence makes a release. Canonical JSON. */
+export const releaseRecord = z.strictObject({
+  format: z.literal(FORMAT),
+  key: bundleKey,
+  release: z.int().min(1),
+  tag: tag.optional(),
+  message: z.string().max(10_000).optional(),
+  date: isoDate,
+  /** Length of the drive's Bee just before this record was put: readers read `checkout(driveVersion)`. */
+  driveVersion: z.int().min(1),
+  contentHash,
+  files: z.int().min(0),
+  bytes: byteCount,
+  /** Ed25519 public keys (hex) that may say where the bundle goes on; release 1 only. */
+  successors: z
+    .array(z.string().regex(/^[0-9a-f]{64}$/))
+    .max(16)
+    .optional(),
+  /** The core's manifest in Hypercore's own encoding, hex: its hash is the key, its signer signs the record. */
+  coreManifest: z.string().regex(/^[0-9a-f]{2,4096}$/),
+  /** Ed25519 over `repro-release-v1\n` and the canonical record without this field, hex. */
+  signature: z.string().regex(/^[0-9a-f]{128}$/),
+})
+export type ReleaseRecord = z.infer<typeof releaseRecord>
+
+/** What a reader keeps of every release it saw, to notice rewritten history. */
+export const seenRelease = z.strictObject({
+  key: bundleKey,
+  fork: z.int().min(0),
+  release: z.int().min(1),
+  contentHash,
+  driveVersion: z.int().min(1),
+  /** Merkle tree hash of the Bee's core at `driveVersion`, hex. */
+  treeHash: blake3Hex,
+})
+export type SeenRelease = z.infer<typeof seenRelease>
+
+/** `.repro/bundle.json` in an author's folder: which bundle the folder publishes to. */
+export const bundleFile = z.strictObject({
+  format: z.literal(FORMAT),
+  key: bundleKey,
+  release: z.int().min(0),
+  contentHash: contentHash.optional(),
+})
+export type BundleFile = z.infer<typeof bundleFile>

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import { bundleKey, contentHash, sha256Digest, tag } from './common.ts'
+import { indexEntry } from './content-index.ts'
+import { manifest } from './manifest.ts'
+
+/**
+ * `stage.json`: a folder that can be executed without store, network or native modules.
+ * Beside it: `bundle/` (the app's inputs) and, for an app with an image, a rootfs in the cache.
+ */
+export const stageFile = z.strictObject({
+  format: z.literal(0),
+  key: bundleKey.nullable(),
+  release: z.int().min(1).nullable(),
+  tag: tag.nullable(),
+  contentHash,
+  app: z.string(),
+  manifest,
+  /** The index entries that lie in `bundle/`. */
+  entries: z.array(indexEntry),
+  /** File state noted when each file was hashed, by path: `dev:ino:size:mtimeNs:ctimeNs`. */
+  state: z.record(z.string(), z.string()),
+  /** Expected outputs lie in `expected/` by BLAKE3. */
+  rootfs: z.strictObject({ digest: sha256Digest, path: z.string() }).nullable(),
+})
+export type StageFile = z.infer<typeof stageFile>

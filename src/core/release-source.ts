@@ -1,0 +1,33 @@
+import type { FileEntry, IndexEntry, Manifest, WorkRecord } from '../../schemas/index.ts'
+
+/** Which release this is. A folder that is not published yet has neither key nor release. */
+export interface ReleaseIdentity {
+  readonly key: string | null
+  readonly release: number | null
+  readonly tag: string | null
+  /** `blake3:<hex>` over the canonical manifest. */
+  readonly contentHash: string
+  /** ISO 8601; checkouts get it as their files' time. */
+  readonly date: string | null
+}
+
+/**
+ * One release, wherever its bytes lie: in a store, in an author's folder, in a checked-out copy.
+ * `run`, `get`, `ls` and `cat` work on this and know nothing of Hyperdrives.
+ */
+export interface ReleaseSource {
+  readonly identity: ReleaseIdentity
+  /** Already checked against the content hash. */
+  readonly manifest: Manifest
+  /** The exact bytes the content hash is over. */
+  readonly manifestText: string
+  /** The index in order, each segment checked against its BLAKE3; `prefix` skips segments that cannot hold it. */
+  entries(prefix?: string): AsyncIterable<IndexEntry>
+  /**
+   * Brings the bytes of `files` within reach (from peers, where needed), resuming what is partly there.
+   * Throws NO_PEER, PEER_DISHONEST, INTERRUPTED.
+   */
+  fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncIterable<WorkRecord>
+  /** The bytes of a file. NOT yet checked: whoever keeps or executes them hashes them (`TreeWriter`). */
+  read(file: FileEntry, signal?: AbortSignal): AsyncIterable<Uint8Array>
+}

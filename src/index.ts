@@ -1,0 +1,1 @@
+export { fail, ReproError } from './core/errors.ts'
