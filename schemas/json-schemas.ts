@@ -4,6 +4,7 @@ import { indexEntry, segmentLine } from './content-index.ts'
 import { hostReport } from './host.ts'
 import { manifest } from './manifest.ts'
 import { receipt } from './receipt.ts'
+import { recordedFile } from './recorded.ts'
 import { bundleFile, releaseRecord } from './release.ts'
 import { stageFile } from './stage.ts'
 import { workRecord } from './work-record.ts'
@@ -15,6 +16,7 @@ const RECORDS = {
   'index-entry': indexEntry,
   manifest,
   receipt,
+  recorded: recordedFile,
   'release-record': releaseRecord,
   'segment-line': segmentLine,
   stage: stageFile,
