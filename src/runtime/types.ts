@@ -1,9 +1,15 @@
 import type { Fidelity, RuntimeName, RuntimeReport } from '../../schemas/index.ts'
+import type { Launch } from '../system/launch.ts'
+
+export type { Launch, StartSignal } from '../system/launch.ts'
 
 /** Where the bundle appears inside of every image; also the working directory. */
 export const INSIDE = '/repro/bundle'
 
-/** One file or folder of the host that the app sees, read-only. */
+/**
+ * One file or folder of the host that the app sees, read-only. `inside` is below `/repro` (a tmpfs, so that mount
+ * points can be made there) and not below the bundle; the `host` runtime mounts nothing, so there `inside` is `host`.
+ */
 export interface ReadOnlyMount {
   readonly host: string
   readonly inside: string
@@ -22,42 +28,32 @@ export interface RunSpec {
   readonly bundle: string
   /** `/repro/bundle`, or for the `host` runtime the folder on the host that holds a copy. */
   readonly insideBundle: string
-  /** Writable folder for outputs: on the host, and where it appears (below `insideBundle`). */
+  /**
+   * Writable folder for outputs: on the host, and where it appears (below `insideBundle`).
+   * An empty folder of that name must exist in `bundle`, as the mount point.
+   */
   readonly out: { readonly host: string; readonly inside: string }
   /** The reader's own data given as `file` and `folder` parameters. */
   readonly mounts: readonly ReadOnlyMount[]
   readonly command: readonly string[]
-  /** The whole environment of the app; nothing of the caller's is added. */
+  /**
+   * The whole environment of the app, with PATH, HOME (`/tmp`) and `REPRO_RUN_ID`; adapters add only PWD.
+   * Nothing of the caller's is added.
+   */
   readonly env: Readonly<Record<string, string>>
   readonly network: 'none' | 'host'
   readonly uid: number
   readonly gid: number
   readonly limits: { readonly cpus?: number; readonly memoryBytes?: number }
-  /** Private folder of this run for what a runtime needs to keep (status files, container state). */
+  /**
+   * Private folder of this run for what a runtime needs to keep (status files, container state);
+   * `<scratch>/tmp` is the app's `/tmp`. Removed by the caller after the run.
+   */
   readonly scratch: string
 }
 
-/** How the spawner learns that the app itself was started (runtimes.md §3: exit codes alone do not tell). */
-export type StartSignal =
-  /** The runtime writes bubblewrap's JSON status to this file descriptor. */
-  | { readonly kind: 'json-status'; readonly fd: number }
-  /** A byte arrives on this file descriptor just before the app is executed. */
-  | { readonly kind: 'byte'; readonly fd: number }
-  /** This file exists once the container has been created. */
-  | { readonly kind: 'file'; readonly path: string }
-  /** The command is executed directly: it has started when it could be spawned. */
-  | { readonly kind: 'spawn' }
-
-export interface CommandLine {
-  readonly argv: readonly string[]
-  /** The whole environment of the runtime's own process. */
-  readonly env: Readonly<Record<string, string>>
-  readonly cwd: string
-  readonly started: StartSignal
-  /** Exit codes that mean the runtime failed although it signalled a start (podman's 125). */
-  readonly runtimeExitCodes: readonly number[]
-  /** Commands that end whatever the run may have left behind; harmless when nothing is left. */
-  readonly cleanup: readonly (readonly string[])[]
+/** A `Launch` for `startProcess`, and what it enforces. */
+export interface CommandLine extends Launch {
   /** Which of the limits in `RunSpec.limits` this command line enforces, and by what. */
   readonly enforces: { readonly cpus?: string; readonly memory?: string }
 }
@@ -75,8 +71,10 @@ export interface Abilities {
 export interface ProbeContext {
   readonly uid: number
   readonly gid: number
-  /** A private folder that the probe may write to. */
+  /** A private folder that the probe may write to; removed afterwards. */
   readonly scratch: string
+  /** A private folder that stays, for a runtime that needs storage of its own. */
+  readonly storage: string
   readonly signal?: AbortSignal
 }
 
