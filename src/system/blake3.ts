@@ -9,7 +9,7 @@ export interface Blake3 {
 }
 
 interface NativeModule {
-  blake3(input: Uint8Array): string
+  blake3(input: Uint8Array): Buffer
   Blake3Hasher: new () => { update(input: Uint8Array): unknown; digest(format?: string): string }
 }
 
@@ -35,7 +35,7 @@ export function createBlake3(): Blake3 {
 /** BLAKE3 of `bytes` (a string is taken as UTF-8), 64 hex digits. */
 export function blake3(bytes: Uint8Array | string): string {
   const input = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-  if (native) return native.blake3(input)
+  if (native) return native.blake3(input).toString('hex')
   return spare!.init().update(input).digest('hex')
 }
 
