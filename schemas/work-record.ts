@@ -27,6 +27,8 @@ export const workRecord = z.object({
     'announce',
     'check',
     'progress',
+    /** One thing of a listing: a file, a release, a difference, a run. */
+    'entry',
     'note',
     'warning',
     'result',
@@ -36,6 +38,8 @@ export const workRecord = z.object({
   /** The thing concerned: a path, an image, a peer, a runtime. */
   subject: z.string().optional(),
   message: z.string().optional(),
+  /** Of an `error` record: its code, see docs/errors.md. */
+  code: z.string().optional(),
   hints: z.array(z.string()).optional(),
   /** Done and expected so far, of this phase. */
   bytes: z.number().optional(),

@@ -1,0 +1,94 @@
+import process from 'node:process'
+import type { WorkRecord } from '../schemas/index.ts'
+import { asReproError } from '../src/core/errors.ts'
+import { ExitCode } from '../src/core/exit-codes.ts'
+import type { Settings } from '../src/core/settings.ts'
+import type { CommandContext } from './command.ts'
+import type { GlobalFlags } from './global-flags.ts'
+import { Interrupt } from './interrupt.ts'
+import { NOTHING_TYPED, parseCommandLine } from './parse.ts'
+import { renderError } from './render/errors.ts'
+import { Output } from './render/output.ts'
+import { chooseView } from './render/choose-view.ts'
+
+/** Runs one command line and gives the exit code; everything it opened is closed. Never throws. */
+export async function main(argv: readonly string[], version: string): Promise<number> {
+  const output = new Output(process.stdout, process.stderr, modeOf(argv), wantsColors())
+  const interrupt = new Interrupt(line => output.say(line))
+  try {
+    const parsed = await parseCommandLine(argv)
+    if (parsed.kind !== 'command') {
+      const stream = parsed.kind === 'help' ? process.stdout : process.stderr
+      stream.write(parsed.text)
+      return parsed.kind === 'help' ? ExitCode.ok : NOTHING_TYPED
+    }
+    const context = contextOf(output, interrupt.signal, parsed.global, version)
+    const { args, extra } = parsed
+    const code = await parsed.spec.run({ args, extra, flags: parsed.flags as never }, context)
+    if (interrupt.readerGone) return ExitCode.ok
+    return interrupt.signal.aborted ? ExitCode.interrupted : code
+  } catch (error) {
+    if (interrupt.readerGone) return ExitCode.ok
+    const stopped = interrupt.signal.aborted && !isVerdict(error)
+    const shown = asReproError(stopped ? interrupt.signal.reason : error)
+    renderError(shown, output)
+    return shown.exitCode
+  }
+}
+
+function contextOf(
+  output: Output,
+  signal: AbortSignal,
+  global: GlobalFlags,
+  version: string,
+): CommandContext {
+  let settings: Promise<Settings> | undefined
+  return {
+    output,
+    signal,
+    version,
+    settings: () => {
+      settings ??= readSettings(global)
+      return settings
+    },
+    follow: work => follow(work, output),
+  }
+}
+
+async function readSettings(global: GlobalFlags): Promise<Settings> {
+  const { loadSettings } = await import('../src/system/config.ts')
+  return await loadSettings(global)
+}
+
+async function follow<T>(work: AsyncGenerator<WorkRecord, T>, output: Output): Promise<T> {
+  const view = chooseView(output)
+  try {
+    for (;;) {
+      const step = await work.next()
+      if (step.done) return step.value
+      await view.take(step.value)
+    }
+  } finally {
+    await work.return(undefined as T)
+    await view.close()
+  }
+}
+
+/** Known before the command line is parsed, so that its faults are rendered as asked for. */
+function modeOf(argv: readonly string[]): { json: boolean; quiet: boolean } {
+  const end = argv.indexOf('--')
+  const own = end < 0 ? argv : argv.slice(0, end)
+  return {
+    json: own.includes('--json'),
+    quiet: own.includes('--quiet') || own.includes('-q'),
+  }
+}
+
+function wantsColors(): boolean {
+  return !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
+}
+
+/** A fault of the content is worth more than the news that work was stopped. */
+function isVerdict(error: unknown): boolean {
+  return asReproError(error).exitCode === ExitCode.verification
+}

@@ -1,0 +1,63 @@
+import type { WorkRecord } from '../../schemas/index.ts'
+import { advancePhase, describeDone, type Phase } from './progress.ts'
+
+export interface BoardLine {
+  readonly text: string
+  readonly kind: 'done' | 'note' | 'warning' | 'error'
+  readonly hints: readonly string[]
+}
+
+/** The state a view draws: work that goes on, and the lines of what is finished. Told one record at a time. */
+export class Board {
+  readonly #phases = new Map<string, Phase>()
+  readonly #now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
+
+  /** Work that goes on, oldest first. */
+  get phases(): readonly Phase[] {
+    return [...this.#phases.values()]
+  }
+
+  /** Takes one record; gives the lines that are finished by it. */
+  take(record: WorkRecord): BoardLine[] {
+    if (record.action === 'warning' || record.status === 'warn') return [line(record, 'warning')]
+    if (record.action === 'error' || record.status === 'error') return [line(record, 'error')]
+    if (record.action === 'note') return [line(record, 'note')]
+    if (record.action === 'result' || record.action === 'stdout' || record.action === 'stderr')
+      return []
+    const key = record.action === 'progress' ? this.#latest() : record.action
+    if (key === null) return []
+    const phase = advancePhase(this.#phases.get(key), record, this.#now())
+    if (!phase) return record.message === undefined ? [] : [line(record, 'done')]
+    this.#phases.delete(key)
+    this.#phases.set(key, phase)
+    const ended = record.status === 'ok' && record.subject === undefined
+    if (ended) this.#phases.delete(key)
+    if (record.message !== undefined && record.status !== 'start') return [line(record, 'done')]
+    return ended ? this.#doneLine(phase) : []
+  }
+
+  /** The lines of what was still going on, at the end of the stream. */
+  finish(): BoardLine[] {
+    const lines = [...this.#phases.values()].flatMap(phase => this.#doneLine(phase))
+    this.#phases.clear()
+    return lines
+  }
+
+  #latest(): string | null {
+    return [...this.#phases.keys()].at(-1) ?? null
+  }
+
+  #doneLine(phase: Phase): BoardLine[] {
+    const text = describeDone(phase, this.#now())
+    return text === null ? [] : [{ text, kind: 'done', hints: [] }]
+  }
+}
+
+function line(record: WorkRecord, kind: BoardLine['kind']): BoardLine {
+  const text = record.message ?? `${record.action} ${record.subject ?? ''}`.trim()
+  return { text, kind, hints: record.hints ?? [] }
+}
