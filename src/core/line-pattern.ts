@@ -1,0 +1,36 @@
+import { RE2JS } from 're2js'
+import { fail } from './errors.ts'
+
+/** A pattern of a stranger's manifest (`ignore:`, `pattern:`), matched in time linear in the text. */
+export interface LinePattern {
+  readonly text: string
+  /** True when the pattern matches anywhere in `line`. */
+  finds(line: string): boolean
+  /** True when the pattern matches all of `text`. */
+  matches(text: string): boolean
+}
+
+/** Why `text` is no pattern in RE2 syntax (no look-around, no back references), or null when it is one. */
+export function linePatternFault(text: string): string | null {
+  try {
+    RE2JS.compile(text)
+    return null
+  } catch (error) {
+    return (error as Error).message.replace(/^error parsing regexp: /, '')
+  }
+}
+
+/** Throws MANIFEST_INVALID when `text` is no pattern in RE2 syntax. */
+export function compileLinePattern(text: string): LinePattern {
+  const fault = linePatternFault(text)
+  if (fault !== null)
+    fail('MANIFEST_INVALID', `"${text}" is no pattern of linear time: ${fault}`, {
+      hints: ['use RE2 syntax: no look-around, no back references'],
+    })
+  const compiled = RE2JS.compile(text)
+  return {
+    text,
+    finds: line => compiled.test(line),
+    matches: whole => compiled.testExact(whole),
+  }
+}
