@@ -13,7 +13,14 @@ export interface CommandContext {
   /** Flags, environment and config files laid over each other. Throws CONFIG_INVALID. */
   settings(): Promise<Settings>
   /** Renders the records of `work` as they come, and gives its result. */
-  follow<T>(work: AsyncGenerator<WorkRecord, T>): Promise<T>
+  follow<T>(work: AsyncGenerator<WorkRecord, T>, how?: FollowOptions): Promise<T>
+}
+
+export interface FollowOptions {
+  /** Long work: at a terminal it gets the live view. */
+  readonly live?: boolean
+  /** Prints one thing of a listing; with `--json` the record itself is printed instead. */
+  readonly onEntry?: (record: WorkRecord) => void
 }
 
 /** What was typed after the verb. */

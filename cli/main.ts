@@ -3,7 +3,7 @@ import type { WorkRecord } from '../schemas/index.ts'
 import { asReproError } from '../src/core/errors.ts'
 import { ExitCode } from '../src/core/exit-codes.ts'
 import type { Settings } from '../src/core/settings.ts'
-import type { CommandContext } from './command.ts'
+import type { CommandContext, FollowOptions } from './command.ts'
 import type { GlobalFlags } from './global-flags.ts'
 import { Interrupt } from './interrupt.ts'
 import { NOTHING_TYPED, parseCommandLine } from './parse.ts'
@@ -51,7 +51,7 @@ function contextOf(
       settings ??= readSettings(global)
       return settings
     },
-    follow: work => follow(work, output),
+    follow: (work, how) => follow(work, output, how),
   }
 }
 
@@ -60,13 +60,18 @@ async function readSettings(global: GlobalFlags): Promise<Settings> {
   return await loadSettings(global)
 }
 
-async function follow<T>(work: AsyncGenerator<WorkRecord, T>, output: Output): Promise<T> {
-  const view = chooseView(output)
+async function follow<T>(
+  work: AsyncGenerator<WorkRecord, T>,
+  output: Output,
+  { live = false, onEntry }: FollowOptions = {},
+): Promise<T> {
+  const view = chooseView(output, live)
   try {
     for (;;) {
       const step = await work.next()
       if (step.done) return step.value
-      await view.take(step.value)
+      if (step.value.action === 'entry' && !output.mode.json) onEntry?.(step.value)
+      else await view.take(step.value)
     }
   } finally {
     await work.return(undefined as T)

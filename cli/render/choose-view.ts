@@ -5,10 +5,10 @@ import type { Output } from './output.ts'
 import { PlainView } from './plain.ts'
 import type { View } from './view.ts'
 
-/** The rendering that fits where our output goes. */
-export function chooseView(output: Output): View {
+/** The rendering that fits where our output goes; only long work gets the live view. */
+export function chooseView(output: Output, live: boolean): View {
   if (output.mode.json) return new JsonView(output)
-  if (!wantsLiveView(output)) return new PlainView(output)
+  if (!live || !wantsLiveView(output)) return new PlainView(output)
   return new LateView(
     async () => {
       const { LiveView } = await import('../tui/live.tsx')

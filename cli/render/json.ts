@@ -10,7 +10,10 @@ export class JsonView implements View {
   }
 
   take(record: WorkRecord): void {
-    if (record.action !== 'result') this.#output.record(record)
+    if (record.action === 'result') return
+    const bytes = record.data?.['bytes']
+    if (!(bytes instanceof Uint8Array)) this.#output.record(record)
+    else this.#output.record({ ...record, data: { base64: Buffer.from(bytes).toString('base64') } })
   }
 
   async close(): Promise<void> {}

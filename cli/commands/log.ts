@@ -1,0 +1,40 @@
+import { ExitCode } from '../../src/core/exit-codes.ts'
+import type { ReleaseSummary } from '../../src/core/home.ts'
+import { count, formatBytes } from '../../src/core/text.ts'
+import { log as readLog } from '../../src/daemon/operations/history.ts'
+import { defineCommand } from '../command.ts'
+import type { Output } from '../render/output.ts'
+import { resultRecord } from '../render/result.ts'
+
+interface Flags {
+  readonly offline?: boolean
+}
+
+export const log = defineCommand<Flags>({
+  exitCodes: [0, 2, 4, 5],
+  examples: ['repro log <key>'],
+  configure(command) {
+    command
+      .argument('<ref>', 'a key, a repro:// link or a name')
+      .option('--offline', 'ask no peer')
+  },
+  async run({ args, flags }, context) {
+    const options = { signal: context.signal, ...(flags.offline ? { offline: true } : {}) }
+    const releases = await context.follow(
+      readLog(await context.settings(), args[0]!, options),
+    )
+    for (const release of [...releases].reverse()) printRelease(release, context.output)
+    context.output.record(resultRecord({ releases: releases.length }))
+    return releases.some(release => release.fault !== null) ? ExitCode.verification : ExitCode.ok
+  },
+})
+
+function printRelease({ record, fault }: ReleaseSummary, output: Output): void {
+  const tag = record.tag === undefined ? '' : ` (${record.tag})`
+  output.line(`release ${record.release}${tag}  ${record.date}`, 'bold')
+  output.line(`  ${record.contentHash}`)
+  output.line(`  ${count('file', record.files)}, ${formatBytes(record.bytes)}`)
+  if (record.message !== undefined)
+    for (const line of record.message.split('\n')) output.line(`  ${line}`)
+  if (fault !== null) output.line(`  not to be trusted: ${fault}`, 'red')
+}

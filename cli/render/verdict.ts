@@ -1,0 +1,124 @@
+import type { OutputResult, Receipt } from '../../schemas/index.ts'
+import { ExitCode } from '../../src/core/exit-codes.ts'
+import { count, formatBytes, formatDuration } from '../../src/core/text.ts'
+import type { Output, Style } from './output.ts'
+
+const STYLES: Record<Receipt['verdict'], Style> = {
+  reproduced: 'green',
+  'within tolerance': 'green',
+  differs: 'red',
+  failed: 'red',
+  'nothing declared': 'yellow',
+}
+
+/** Where a run left things, and how it was asked for: what its last lines point to. */
+export interface RunPlace {
+  /** The reference as it was typed, with the app. */
+  readonly typed: string
+  readonly runFolder: string
+  readonly receiptPath: string
+  readonly outputs: string
+}
+
+/** The last lines of `repro run`: the verdict, what differs and where, the receipt, and what to try next. */
+export function printVerdict(receipt: Receipt, place: RunPlace, output: Output): void {
+  output.line(`verdict: ${receipt.verdict}`, STYLES[receipt.verdict])
+  if (receipt.note !== undefined) output.line(`  ${receipt.note}`)
+  if (receipt.outcome !== 'completed') output.line(`  ${describeOutcome(receipt)}`)
+  const width = Math.min(40, Math.max(0, ...receipt.outputs.map(one => one.path.length)))
+  for (const one of receipt.outputs)
+    output.line(`  ${one.path.padEnd(width)}  ${describeOutput(one)}`)
+  output.line(describeHow(receipt))
+  output.line(`receipt ${place.receiptPath}`)
+  for (const hint of nextSteps(receipt, place)) output.say(`next: ${hint}`)
+}
+
+/** 0, 7 or 8; 130 when it was interrupted, 6 when the runtime broke. */
+export function exitCodeOf(receipt: Receipt): ExitCode {
+  if (receipt.outcome === 'interrupted') return ExitCode.interrupted
+  if (receipt.outcome === 'runtime failed') return ExitCode.noRuntime
+  if (receipt.verdict === 'failed') return ExitCode.appFailed
+  return receipt.verdict === 'differs' ? ExitCode.differs : ExitCode.ok
+}
+
+/** `differs at line 3, column 2: expected "4", found "5" (2 differences, largest relative 1e-3)` */
+export function describeOutput(one: OutputResult): string {
+  const text = one.message ?? placeOf(one)
+  const size = one.size === null ? '' : ` (${formatBytes(one.size)})`
+  if (one.status === 'equal' || one.status === 'not compared') return `${one.status}${size}`
+  const details = [
+    one.differences === undefined ? null : count('difference', one.differences),
+    one.maxRelative === undefined ? null : `largest relative ${one.maxRelative.toPrecision(3)}`,
+    one.maxAbsolute === undefined ? null : `largest absolute ${one.maxAbsolute.toPrecision(3)}`,
+  ].filter(part => part !== null)
+  const tail = details.length > 0 ? ` (${details.join(', ')})` : ''
+  return `${one.status}${text === '' ? '' : `: ${text}`}${tail}`
+}
+
+function placeOf({ at }: OutputResult): string {
+  if (!at) return ''
+  const where = [
+    at.line === undefined ? null : `line ${at.line}`,
+    at.column === undefined ? null : `column ${at.column}`,
+    at.byte === undefined ? null : `byte ${at.byte}`,
+  ].filter(part => part !== null)
+  const what = [
+    at.expected === undefined ? null : `expected "${at.expected}"`,
+    at.found === undefined ? null : `found "${at.found}"`,
+  ].filter(part => part !== null)
+  return [where.join(', '), what.join(', ')].filter(part => part !== '').join(': ')
+}
+
+function describeOutcome(receipt: Receipt): string {
+  switch (receipt.outcome) {
+    case 'exit code':
+      return `the app ended with exit code ${receipt.exitCode}`
+    case 'signal':
+      return `the app was ended by ${receipt.signal ?? 'a signal'}`
+    case 'timeout':
+      return `the app was stopped: it ran longer than ${formatDuration(receipt.limits.time?.requested ?? receipt.durationMs)}`
+    case 'interrupted':
+      return 'the run was interrupted'
+    case 'runtime failed':
+      return `the runtime ${receipt.runtime.name} failed before or while the app ran`
+    case 'completed':
+      return 'the app ended well'
+  }
+}
+
+function describeHow(receipt: Receipt): string {
+  const { name, version, fidelity } = receipt.runtime
+  const memory =
+    receipt.peakMemoryBytes === null ? '' : `, peak memory ${formatBytes(receipt.peakMemoryBytes)}`
+  const image = receipt.image === null ? '' : `, image ${receipt.image.digest.slice(0, 19)}`
+  return `ran ${receipt.app} with ${name}${version === null ? '' : ` ${version}`} (${fidelity})${image} in ${formatDuration(receipt.durationMs)}${memory}`
+}
+
+function nextSteps(receipt: Receipt, place: RunPlace): string[] {
+  const show = `repro runs ${receipt.id}`
+  switch (receipt.verdict) {
+    case 'reproduced':
+    case 'within tolerance': {
+      const [param] = Object.keys(receipt.params)
+      return [
+        `look at the outputs in ${place.outputs}`,
+        ...(param === undefined ? [] : [`repro run ${place.typed} --set ${param}=…`]),
+      ]
+    }
+    case 'differs':
+      return [
+        `look at the outputs in ${place.outputs}`,
+        `repro run ${place.typed} --plan   # other runtimes to try with --runtime`,
+        show,
+      ]
+    case 'failed':
+      return [`read ${place.runFolder}/stderr`, show]
+    case 'nothing declared':
+      return [
+        `look at the outputs in ${place.outputs}`,
+        ...(receipt.key === null
+          ? [`repro run ${place.typed} --record   # keep these outputs as the expected ones`]
+          : []),
+      ]
+  }
+}
