@@ -1,5 +1,6 @@
 export * from './author-manifest.ts'
 export * from './common.ts'
+export * from './config.ts'
 export * from './content-index.ts'
 export * from './host.ts'
 export * from './manifest.ts'

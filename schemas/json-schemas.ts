@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { authorManifest } from './author-manifest.ts'
+import { configFile } from './config.ts'
 import { indexEntry, segmentLine } from './content-index.ts'
 import { hostReport } from './host.ts'
 import { manifest } from './manifest.ts'
@@ -12,6 +13,7 @@ import { workRecord } from './work-record.ts'
 const RECORDS = {
   'author-manifest': authorManifest,
   'bundle-file': bundleFile,
+  config: configFile,
   'host-report': hostReport,
   'index-entry': indexEntry,
   manifest,

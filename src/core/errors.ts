@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   SOURCE_CHANGED: ExitCode.failed,
   STORE_BUSY: ExitCode.failed,
   STORE_INVALID: ExitCode.failed,
+  LISTEN_FAILED: ExitCode.failed,
   PROCESS_FAILED: ExitCode.failed,
   INTERNAL: ExitCode.failed,
   PARTIAL: ExitCode.partial,

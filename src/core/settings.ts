@@ -10,6 +10,8 @@ export interface NetworkSettings {
   readonly peers: readonly HostPort[]
   /** Address at which `share` listens for direct TCP peers; null for none. */
   readonly listen: HostPort | null
+  /** How long peers are looked for before NO_PEER. */
+  readonly waitMs: number
 }
 
 /** Everything configurable, after flags, environment and the two config files have been laid over each other. */
