@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bundleKey, contentHash, sha256Digest, tag } from './common.ts'
+import { blake3Hex, bundleKey, contentHash, sha256Digest, tag } from './common.ts'
 import { indexEntry } from './content-index.ts'
 import { manifest } from './manifest.ts'
 
@@ -17,9 +17,11 @@ export const stageFile = z.strictObject({
   manifest,
   /** The index entries that lie in `bundle/`. */
   entries: z.array(indexEntry),
-  /** File state noted when each file was hashed, by path: `dev:ino:size:mtimeNs:ctimeNs`. */
+  /** Expected outputs that lie in `expected/`, each named by its BLAKE3. */
+  expected: z.array(blake3Hex),
+  /** File state noted when each file was hashed, by path in the stage: `dev:ino:size:mtimeNs:ctimeNs`. */
   state: z.record(z.string(), z.string()),
-  /** Expected outputs lie in `expected/` by BLAKE3. */
+  /** The unpacked image; the path is relative to the stage. */
   rootfs: z.strictObject({ digest: sha256Digest, path: z.string() }).nullable(),
 })
 export type StageFile = z.infer<typeof stageFile>

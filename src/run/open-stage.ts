@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type StageFile, stageFile } from '../../schemas/index.ts'
+import { assertArchivePath, linkFault } from '../core/archive-path.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { fail, ReproError } from '../core/errors.ts'
+import { writeFileAtomic } from '../system/atomic-file.ts'
+import { blake3 } from '../system/blake3.ts'
+import { checkRootfs } from './rootfs-state.ts'
+import { checkStage, STAGE_FILE } from './stage-check.ts'
+
+/** A stage that was found whole: it may be executed. */
+export interface Stage {
+  readonly folder: string
+  readonly file: StageFile
+  /** The unpacked image, absolute; null for an app without one. */
+  readonly rootfs: string | null
+  /** How it is known that the files are the release's. */
+  readonly checked: 'hashed' | 'stat'
+}
+
+export interface OpenStageOptions {
+  /** Hash everything again, whatever the noted file states say. */
+  readonly rehash?: boolean
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Opens a stage and looks whether it is whole. Needs no store, no network and no native module.
+ * Throws NOT_FOUND when there is none, RECORD_INVALID when its record cannot be read,
+ * HASH_MISMATCH naming what is missing, changed or extra.
+ */
+export async function openStage(folder: string, options: OpenStageOptions = {}): Promise<Stage> {
+  const file = await readStageFile(folder)
+  const rootfs = file.rootfs ? resolve(folder, file.rootfs.path) : null
+  const found = await checkStage(folder, file, options)
+  const faults = [...found.faults]
+  const image = rootfs === null ? 'stat' : await checkRootfs(rootfs, options)
+  if (image === 'damaged') faults.push(`changed image ${file.rootfs!.digest}`)
+  if (faults.length > 0) {
+    const shown = faults.slice(0, 10).join(', ')
+    const more = faults.length > 10 ? ` and ${faults.length - 10} more` : ''
+    fail('HASH_MISMATCH', `the stage "${folder}" is damaged: ${shown}${more}`, {
+      hints: ['nothing of it was executed; run the release by its reference to stage it again'],
+      data: { folder, faults },
+    })
+  }
+  if (found.checked === 'hashed') await writeStageFile(folder, { ...file, state: found.state })
+  const checked = found.checked === 'hashed' || image === 'hashed' ? 'hashed' : 'stat'
+  return { folder, file, rootfs, checked }
+}
+
+async function readStageFile(folder: string): Promise<StageFile> {
+  const path = join(folder, STAGE_FILE)
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw cause
+    return fail('NOT_FOUND', `"${folder}" is no stage: it has no ${STAGE_FILE}`)
+  })
+  try {
+    const file = stageFile.parse(JSON.parse(text))
+    for (const entry of file.entries) {
+      assertArchivePath(entry.path)
+      if (entry.type === 'link' && linkFault(entry.path, entry.target) !== null)
+        fail('LINK_UNSAFE', `the link "${entry.path}" leads outside`)
+    }
+    const found = `blake3:${blake3(canonicalJson(file.manifest))}`
+    if (found !== file.contentHash)
+      fail(
+        'HASH_MISMATCH',
+        `the manifest in "${path}" has the content hash ${found} instead of ${file.contentHash}`,
+      )
+    if (!Object.hasOwn(file.manifest.apps, file.app))
+      fail('APP_UNKNOWN', `the manifest in "${path}" has no app "${file.app}"`)
+    return file
+  } catch (cause) {
+    if (cause instanceof ReproError) throw cause
+    return fail('RECORD_INVALID', `"${path}" is no valid record of a stage`, {
+      hints: ['delete the folder and run the release by its reference to stage it again'],
+      cause,
+    })
+  }
+}
+
+/** Writes `stage.json`. */
+export async function writeStageFile(folder: string, file: StageFile): Promise<void> {
+  await writeFileAtomic(join(folder, STAGE_FILE), `${JSON.stringify(file)}\n`)
+}

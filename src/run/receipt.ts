@@ -1,0 +1,43 @@
+import { homedir } from 'node:os'
+import { type Receipt, receipt } from '../../schemas/index.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { fail, ReproError } from '../core/errors.ts'
+import { type SigningKey, verifySignature } from '../system/signing.ts'
+
+const CONTEXT = 'repro-receipt-v1\n'
+
+/** A receipt before it is signed. */
+export type ReceiptBody = Omit<Receipt, 'signer' | 'signature'>
+
+/** Signs a receipt with the receipt key of a home: Ed25519 over `repro-receipt-v1\n` and the canonical receipt without `signature`. */
+export function signReceipt(body: ReceiptBody, key: SigningKey): Receipt {
+  const unsigned = { ...body, signer: key.publicKey }
+  const signature = key.sign(CONTEXT + canonicalJson(unsigned))
+  return receipt.parse({ ...unsigned, signature })
+}
+
+/**
+ * Checks a receipt that came from anywhere: its form, and that its `signer` signed all of it.
+ * Who the signer is, nobody but its owner can say. Throws RECORD_INVALID, SIGNATURE_INVALID.
+ */
+export function verifyReceipt(value: unknown): Receipt {
+  const parsed = receipt.safeParse(value)
+  if (!parsed.success)
+    throw new ReproError('RECORD_INVALID', 'this is no valid receipt', { cause: parsed.error })
+  const { signature, ...unsigned } = parsed.data
+  if (!verifySignature(parsed.data.signer, CONTEXT + canonicalJson(unsigned), signature))
+    fail('SIGNATURE_INVALID', `the receipt "${parsed.data.id}" was changed after it was signed`)
+  return parsed.data
+}
+
+/** Places of this host that a receipt must not tell, and the word that stands for each. */
+export type Places = readonly (readonly [path: string, word: string])[]
+
+/** Replaces the paths of this host in `text` by words, longest first, so that a receipt tells no user's name or folder. */
+export function hidePlaces(text: string, places: Places): string {
+  const known: Places = [...places, [homedir(), '$HOME']]
+  return known
+    .filter(([path]) => path.length > 1)
+    .sort(([a], [b]) => b.length - a.length)
+    .reduce((result, [path, word]) => result.replaceAll(path, word), text)
+}

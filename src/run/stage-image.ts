@@ -1,0 +1,74 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
+import type { AppClosure } from '../core/app-closure.ts'
+import { fail } from '../core/errors.ts'
+import type { ReleaseSource } from '../core/release-source.ts'
+import { assertRoom } from './room.ts'
+import { checkRootfs, noteRootfsState } from './rootfs-state.ts'
+
+export interface StagedImage {
+  readonly digest: string
+  /** Absolute. */
+  readonly path: string
+}
+
+/**
+ * Has the image of an app unpacked in the cache, fetching its blobs only where it is not there yet and whole.
+ * Null for an app without image. Throws HASH_MISMATCH, IMAGE_INVALID, NO_PEER, DISK_FULL.
+ */
+export async function* stageImage(
+  source: ReleaseSource,
+  closure: AppClosure,
+  files: readonly FileEntry[],
+  options: { readonly cache: string; readonly rehash?: boolean; readonly signal?: AbortSignal },
+): AsyncGenerator<WorkRecord, StagedImage | null> {
+  const name = closure.app.image
+  if (name === null) return null
+  const image = source.manifest.images[name]
+  if (!image)
+    fail(
+      'RECORD_INVALID',
+      `the app "${closure.name}" names the image "${name}", which is not there`,
+    )
+  const { cache, signal } = options
+  const path = join(cache, 'rootfs', image.digest.replace('sha256:', ''))
+  const found = await checkRootfs(path, options)
+  if (found !== 'damaged') return { digest: image.digest, path }
+  // What is left of a damaged or half-known image must not be taken for the unpacked one.
+  await rm(`${path}.json`, { force: true })
+  await rm(path, { recursive: true, force: true })
+  await assertRoom(
+    cache,
+    image.layers.reduce((sum, layer) => sum + layer.size, 0),
+  )
+  const blobs = new Map(
+    files
+      .filter(file => file.path.includes('/blobs/sha256/'))
+      .map(file => [`sha256:${file.path.slice(file.path.lastIndexOf('/') + 1)}`, file]),
+  )
+  const needed = [image.digest, ...image.layers.map(layer => layer.digest)].map(blobOf)
+  yield* source.fetch(needed, signal)
+  const { unpackImage } = await import('../image/unpack/unpack-image.ts')
+  const unpacked = yield* unpackImage(
+    {
+      manifestDigest: image.digest,
+      layers: image.layers,
+      openBlob: digest => source.read(blobOf(digest), signal),
+    },
+    cache,
+    signal,
+  )
+  await noteRootfsState(unpacked.path)
+  return { digest: image.digest, path: unpacked.path }
+
+  function blobOf(digest: string): FileEntry {
+    const file = blobs.get(digest)
+    return (
+      file ??
+      fail('RECORD_INVALID', `the image "${name}" lacks the blob ${digest}`, {
+        hints: ['the bundle is incomplete: tell its author'],
+      })
+    )
+  }
+}
