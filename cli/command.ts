@@ -19,7 +19,7 @@ export interface CommandContext {
 export interface FollowOptions {
   /** Long work: at a terminal it gets the live view. */
   readonly live?: boolean
-  /** Prints one thing of a listing; with `--json` the record itself is printed instead. */
+  /** Prints one thing of a listing (`entry` records); with `--json` the record itself is printed instead. */
   readonly onEntry?: (record: WorkRecord) => void
 }
 

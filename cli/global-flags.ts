@@ -7,6 +7,7 @@ export interface GlobalFlags {
   readonly bootstrap?: string
   readonly peer?: readonly string[]
   readonly listen?: string
+  readonly wait?: string
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -28,6 +29,7 @@ export function globalOptions(): Option[] {
     new Option('--listen <host:port>', 'accept direct TCP peers at this address').env(
       'REPRO_LISTEN',
     ),
+    new Option('--wait <time>', 'how long to look for peers, like 15s').env('REPRO_WAIT'),
   ]
 }
 
@@ -38,4 +40,5 @@ export const VALUE_FLAGS = new Set([
   '--bootstrap',
   '--peer',
   '--listen',
+  '--wait',
 ])

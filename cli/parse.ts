@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { type ExitCode, ExitCode as Exit } from '../src/core/exit-codes.ts'
 import { fail } from '../src/core/errors.ts'
 import { nearest } from '../src/core/text.ts'
+import { collect } from './collect.ts'
 import type { CommandSpec } from './command.ts'
 import { EXIT_CODE_LINES } from './exit-code-lines.ts'
 import { type GlobalFlags, globalOptions, VALUE_FLAGS } from './global-flags.ts'
@@ -95,10 +96,6 @@ function commandOf(verb: Verb, spec: CommandSpec): Command {
     command.addOption(option.helpGroup('Options of every command:'))
   }
   return command.exitOverride().configureOutput({ writeErr: () => undefined })
-}
-
-function collect(value: string, before: unknown): string[] {
-  return [...(Array.isArray(before) ? (before as string[]) : []), value]
 }
 
 /** Only what was typed: the environment is read by the settings, which also say where a value came from. */

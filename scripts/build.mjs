@@ -1,5 +1,6 @@
-// Builds the library (tsc), the command (esbuild) and the JSON Schemas.
-//   --if-source  do nothing where the sources are not (an installed package)
+// Builds the library (tsc), the command (esbuild) and the JSON Schemas into dist/.
+//   --if-source  do nothing where the sources or the compilers are not (an installed package)
+//   --cli        only the command, without types: for a quick try
 //   --schemas    rewrite schemas/json as well
 import { spawnSync } from 'node:child_process'
 import {
@@ -7,17 +8,20 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 process.chdir(root)
 const args = new Set(process.argv.slice(2))
-if (args.has('--if-source') && !existsSync('src/index.ts')) process.exit(0)
+const TSC = 'node_modules/typescript/bin/tsc'
+if (args.has('--if-source') && !(existsSync('src/index.ts') && existsSync(TSC))) process.exit(0)
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 /** Packages with native parts, and CommonJS ones that find their files at run time, stay outside of the bundle. */
@@ -32,21 +36,33 @@ const OUTSIDE = [
   'udx-native',
   'rocksdb-native',
 ]
+/** Everything is made here first, so that a failed build leaves the old one and two builds do not mix. */
+const fresh = `dist.${process.pid}.tmp`
 
-rmSync('dist', { recursive: true, force: true })
-const tsc = spawnSync(
-  process.execPath,
-  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
-  { stdio: 'inherit' },
-)
-if (tsc.status !== 0) process.exit(tsc.status ?? 1)
-copyFileSync('src/system/hash-worker.mjs', 'dist/src/system/hash-worker.mjs')
+try {
+  if (!args.has('--cli')) buildLibrary()
+  await buildCommand()
+  if (args.has('--schemas')) await writeSchemas()
+  replaceDist()
+} finally {
+  rmSync(fresh, { recursive: true, force: true })
+}
 
-if (existsSync('cli/repro.ts')) {
+function buildLibrary() {
+  const { status } = spawnSync(
+    process.execPath,
+    [TSC, '-p', 'tsconfig.build.json', '--outDir', fresh],
+    { stdio: 'inherit' },
+  )
+  if (status !== 0) process.exit(status ?? 1)
+  for (const path of workers()) copyFileSync(path, join(fresh, path))
+}
+
+async function buildCommand() {
   const { build } = await import('esbuild')
   await build({
     entryPoints: { repro: 'cli/repro.ts' },
-    outdir: 'dist/cli',
+    outdir: join(fresh, 'cli'),
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -55,6 +71,7 @@ if (existsSync('cli/repro.ts')) {
     minify: true,
     keepNames: true,
     sourcemap: false,
+    logLevel: 'warning',
     external: OUTSIDE,
     define: { 'process.env.NODE_ENV': '"production"', __REPRO_VERSION__: JSON.stringify(version) },
     alias: { 'react-devtools-core': './scripts/empty.mjs' },
@@ -63,15 +80,34 @@ if (existsSync('cli/repro.ts')) {
     },
     chunkNames: 'chunk-[hash]',
   })
-  copyFileSync('src/system/hash-worker.mjs', 'dist/cli/hash-worker.mjs')
-  chmodSync('dist/cli/repro.js', 0o755)
+  for (const path of workers()) copyFileSync(path, join(fresh, 'cli', basename(path)))
+  chmodSync(join(fresh, 'cli/repro.js'), 0o755)
 }
 
-if (args.has('--schemas')) {
-  const { jsonSchemas } = await import(
-    pathToFileURL(join(root, 'dist/schemas/json-schemas.js')).href
-  )
+/** Plain modules that are started as threads: they are found beside the file that starts them. */
+function workers() {
+  return readdirSync('src', { recursive: true })
+    .filter(path => path.endsWith('.mjs'))
+    .map(path => join('src', path))
+}
+
+async function writeSchemas() {
+  const built = join(root, fresh, 'schemas/json-schemas.js')
+  const { jsonSchemas } = await import(pathToFileURL(built).href)
   mkdirSync('schemas/json', { recursive: true })
   for (const [name, text] of Object.entries(jsonSchemas()))
     writeFileSync(`schemas/json/${name}.json`, text)
+}
+
+function replaceDist() {
+  const old = `${fresh}.old`
+  if (args.has('--cli')) {
+    mkdirSync('dist', { recursive: true })
+    if (existsSync('dist/cli')) renameSync('dist/cli', old)
+    renameSync(join(fresh, 'cli'), 'dist/cli')
+  } else {
+    if (existsSync('dist')) renameSync('dist', old)
+    renameSync(fresh, 'dist')
+  }
+  rmSync(old, { recursive: true, force: true })
 }

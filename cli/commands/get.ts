@@ -1,0 +1,49 @@
+import { ExitCode } from '../../src/core/exit-codes.ts'
+import { count, formatBytes } from '../../src/core/text.ts'
+import { get as getRelease } from '../../src/daemon/operations/get.ts'
+import { defineCommand } from '../command.ts'
+import { collect } from '../collect.ts'
+import { resultRecord } from '../render/result.ts'
+
+interface Flags {
+  readonly only?: readonly string[]
+  readonly app?: string
+  readonly force?: boolean
+  readonly offline?: boolean
+}
+
+export const get = defineCommand<Flags>({
+  exitCodes: [0, 1, 2, 3, 4, 5, 130],
+  examples: ['repro get <key>@2 ./analysis', "repro get <key> --only 'data/**'"],
+  configure(command) {
+    command
+      .argument('<ref>', 'a key, <key>@<release>, a repro:// link or a name')
+      .argument('[dir]', 'the folder to write to; default: the name of the bundle')
+      .option('--only <pattern>', 'fetch only these paths; may be repeated', collect)
+      .option('--app <name>', 'fetch only what this app needs')
+      .option('--force', 'replace files in the folder that were changed since they were fetched')
+      .option('--offline', 'ask no peer')
+  },
+  async run({ args, flags }, context) {
+    const { output, signal } = context
+    const work = getRelease(await context.settings(), args[0]!, args[1] ?? null, {
+      signal,
+      ...(flags.only === undefined ? {} : { only: flags.only }),
+      ...(flags.app === undefined ? {} : { app: flags.app }),
+      ...(flags.force ? { force: true } : {}),
+      ...(flags.offline ? { offline: true } : {}),
+    })
+    const got = await context.follow(work, { live: true })
+    const { identity } = got
+    output.line(
+      `${got.complete ? 'got' : 'got a part of'} ${identity.key ?? ''}@${identity.release ?? ''} in ${got.folder}`,
+      'green',
+    )
+    output.line(`  content hash  ${identity.contentHash}`)
+    output.line(`  written       ${count('file', got.files)}, ${formatBytes(got.bytes)}`)
+    if (got.unchanged > 0) output.line(`  unchanged     ${count('file', got.unchanged)}`)
+    for (const app of got.apps) output.say(`next: repro run ${identity.key}@${identity.release} ${app}`)
+    output.record(resultRecord({ ...got }))
+    return ExitCode.ok
+  },
+})
