@@ -6,6 +6,17 @@ export type { Launch, StartSignal } from '../system/launch.ts'
 /** Where the bundle appears inside of every image; also the working directory. */
 export const INSIDE = '/repro/bundle'
 
+/** Folders that every rootfs has (`src/image/mount-points.ts` makes them; a test compares the two lists). */
+export const MOUNT_POINTS = [
+  '/proc',
+  '/dev',
+  '/sys',
+  '/tmp',
+  '/run',
+  '/repro',
+  '/repro/bundle',
+] as const
+
 /**
  * One file or folder of the host that the app sees, read-only. `inside` is below `/repro` (a tmpfs, so that mount
  * points can be made there) and not below the bundle; the `host` runtime mounts nothing, so there `inside` is `host`.
@@ -37,7 +48,8 @@ export interface RunSpec {
   readonly mounts: readonly ReadOnlyMount[]
   readonly command: readonly string[]
   /**
-   * The whole environment of the app, with PATH, HOME (`/tmp`) and `REPRO_RUN_ID`; adapters add only PWD.
+   * The whole environment of the app, with PATH, HOME (`/tmp`) and `REPRO_RUN_ID`; adapters add only PWD and
+   * (in images) HOSTNAME.
    * Nothing of the caller's is added.
    */
   readonly env: Readonly<Record<string, string>>
@@ -80,6 +92,10 @@ export interface ProbeContext {
 
 export interface RuntimeAdapter {
   readonly name: RuntimeName
+  /** Raised with every change of `probe` or `commandLine`, so that cached probes are not taken for current. */
+  readonly version: number
+  /** The program it is found by; null when the host itself is the runtime. */
+  readonly program: string | null
   readonly fidelity: Fidelity
   readonly abilities: Abilities
   /** Really starts something. Never throws for a runtime that does not work: says why in the report. */
