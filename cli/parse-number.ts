@@ -9,6 +9,12 @@ export function parsePort(text: string): number {
   return port
 }
 
+/** A whole number, 1 to 999. */
+export function parseCount(text: string): number {
+  if (!/^[1-9][0-9]{0,2}$/.test(text)) throw new InvalidArgumentError('expected a number from 1 on')
+  return Number(text)
+}
+
 /** `90s`, `10min`, `2h`, or a number of seconds, in milliseconds. */
 export function parseTimeMs(text: string): number {
   const ms = durationMs(/^[0-9.]+$/.test(text) ? `${text}s` : text)

@@ -2,11 +2,12 @@ import { ExitCode } from '../../src/core/exit-codes.ts'
 import { bootstrap as runNode } from '../../src/daemon/operations/bootstrap.ts'
 import { defineCommand } from '../command.ts'
 import { resultRecord } from '../render/result.ts'
-import { parsePort } from '../parse-number.ts'
+import { parseCount, parsePort } from '../parse-number.ts'
 
 interface Flags {
   readonly host: string
   readonly port: number
+  readonly nodes: number
 }
 
 export const bootstrap = defineCommand<Flags>({
@@ -16,6 +17,12 @@ export const bootstrap = defineCommand<Flags>({
     command
       .option('--host <address>', 'the address other hosts reach this one at', '127.0.0.1')
       .option('--port <port>', 'a UDP port', parsePort, 49737)
+      .option(
+        '--nodes <n>',
+        'how many nodes to run, the others at free ports; below four, first connections are slow',
+        parseCount,
+        5,
+      )
       .addHelpText(
         'after',
         '\nRuns until Ctrl-C or SIGTERM. Others use it with --bootstrap host:port or REPRO_BOOTSTRAP.',
@@ -23,9 +30,12 @@ export const bootstrap = defineCommand<Flags>({
   },
   async run({ flags }, context) {
     const { output, signal } = context
-    const work = runNode({ host: flags.host, port: flags.port, signal })
+    const work = runNode({ ...flags, signal })
     const address = await context.follow(work, {
-      onEntry: record => output.line(record.subject ?? ''),
+      onEntry: record => {
+        output.line(record.subject ?? '')
+        for (const hint of record.hints ?? []) output.say(`others set: ${hint}`)
+      },
     })
     output.record(resultRecord({ ...address }))
     return ExitCode.ok

@@ -17,7 +17,7 @@ export const cat = defineCommand<Flags>({
       .option('--offline', 'ask no peer')
       .addHelpText(
         'after',
-        '\nThe bytes are written as they are, but to a terminal only what cannot take control of it.\nWith --json they come as records with "base64".',
+        '\nThe bytes are written as they are, but to a terminal only what cannot take control of it.\nWith --json they come as records: "message" where they are UTF-8, else "data.base64".',
       )
   },
   async run({ args, flags }, context) {

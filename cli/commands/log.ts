@@ -29,12 +29,12 @@ export const log = defineCommand<Flags>({
   },
 })
 
-function printRelease({ record, fault }: ReleaseSummary, output: Output): void {
-  const tag = record.tag === undefined ? '' : ` (${record.tag})`
-  output.line(`release ${record.release}${tag}  ${record.date}`, 'bold')
+function printRelease({ release, record, fault }: ReleaseSummary, output: Output): void {
+  const tag = record?.tag === undefined ? '' : ` (${record.tag})`
+  output.line(`release ${release}${tag}${record === null ? '' : `  ${record.date}`}`, 'bold')
+  if (fault !== null) output.line(`  not to be trusted: ${fault}`, 'red')
+  if (record === null) return
   output.line(`  ${record.contentHash}`)
   output.line(`  ${count('file', record.files)}, ${formatBytes(record.bytes)}`)
-  if (record.message !== undefined)
-    for (const line of record.message.split('\n')) output.line(`  ${line}`)
-  if (fault !== null) output.line(`  not to be trusted: ${fault}`, 'red')
+  for (const line of record.message?.split('\n') ?? []) output.line(`  ${line}`)
 }

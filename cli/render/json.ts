@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { WorkRecord } from '../../schemas/index.ts'
 import type { Output } from './output.ts'
 import type { View } from './view.ts'
@@ -12,9 +13,15 @@ export class JsonView implements View {
   take(record: WorkRecord): void {
     if (record.action === 'result') return
     const bytes = record.data?.['bytes']
-    if (!(bytes instanceof Uint8Array)) this.#output.record(record)
-    else this.#output.record({ ...record, data: { base64: Buffer.from(bytes).toString('base64') } })
+    this.#output.record(bytes instanceof Uint8Array ? { ...record, ...textOf(bytes) } : record)
   }
 
   async close(): Promise<void> {}
+}
+
+/** Bytes in JSON: as `message` when they are UTF-8, else as base64 in `data`. */
+function textOf(bytes: Uint8Array): { message: string; data: object } | { data: object } {
+  return isUtf8(bytes)
+    ? { message: Buffer.from(bytes).toString('utf8'), data: {} }
+    : { data: { base64: Buffer.from(bytes).toString('base64') } }
 }

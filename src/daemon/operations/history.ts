@@ -25,12 +25,8 @@ export async function* log(
         ...(signal ? { signal } : {}),
       })
     })
-    for (const { record, fault } of releases)
-      yield {
-        action: 'entry',
-        subject: `${record.key}@${record.release}`,
-        data: { ...record, fault },
-      }
+    for (const { release, record, fault } of releases)
+      yield { action: 'entry', subject: String(release), data: { release, record, fault } }
     return releases
   })
 }

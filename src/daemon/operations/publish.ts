@@ -40,7 +40,8 @@ export async function* publish(
   const known = options.newBundle ? null : await readBundleFile(folder)
   return yield* withHome(settings, async function* (home) {
     const prepared = yield* prepareBundle(folder, {
-      cache: settings.cache,
+      settings,
+      purpose: 'publish',
       ...(options.recapture ? { recapture: true } : {}),
       ...(signal ? { signal } : {}),
     })
