@@ -37,7 +37,10 @@ export function brokenReport(
 
 /** First number of the form `1.2` or `1.2.3` that the program prints about its version; null when it prints none. */
 export async function readVersion(argv: readonly string[]): Promise<string | null> {
-  const { stdout } = await runCommand(argv, { timeoutMs: 10_000 })
+  const { stdout } = await runCommand(argv, {
+    timeoutMs: 10_000,
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: '/', LC_ALL: 'C' },
+  })
   return /\d+(\.\d+)+/.exec(stdout)?.[0] ?? null
 }
 

@@ -38,22 +38,22 @@ interface Adaptation {
   change(facts: Facts, context: ProbeContext): Promise<Facts | null>
 }
 
-/** From what podman says when it fails to what to try next. First match that changes something wins. */
+/** From what podman says when it fails to what to try next. The first match counts. */
 const ADAPTATIONS: readonly Adaptation[] = [
-  {
-    when: /crun|OCI runtime/,
-    async change(facts) {
-      if (facts['ociRuntime']) return null
-      const runc = await which('runc')
-      return runc ? { ...facts, ociRuntime: runc } : null
-    },
-  },
   {
     when: /rlimit/,
     async change(facts, context) {
       if (facts['ulimits'] === 'explicit') return null
       if (!facts['ulimits'] && context.uid !== 0) return { ...facts, ulimits: 'host' }
       return { ...facts, ulimits: 'explicit', ...(await hardLimits()) }
+    },
+  },
+  {
+    when: /hybrid mode|OCI runtime error|crun|OCI permission denied/,
+    async change(facts) {
+      if (facts['ociRuntime']) return null
+      const runc = await which('runc')
+      return runc ? { ...facts, ociRuntime: runc } : null
     },
   },
   {
@@ -89,12 +89,8 @@ export async function adaptPodman(
   stderr: string,
   context: ProbeContext,
 ): Promise<Facts | null> {
-  for (const adaptation of ADAPTATIONS) {
-    if (!adaptation.when.test(stderr)) continue
-    const next = await adaptation.change(facts, context)
-    if (next) return next
-  }
-  return null
+  const adaptation = ADAPTATIONS.find(({ when }) => when.test(stderr))
+  return adaptation ? await adaptation.change(facts, context) : null
 }
 
 /** The hard limits of this process, which a container may have but not raise. */
@@ -104,5 +100,7 @@ async function hardLimits(): Promise<{ nofile: number; nproc: number }> {
     const value = new RegExp(`^${name}\\s+\\S+\\s+(\\S+)`, 'm').exec(text)?.[1]
     return value === undefined || value === 'unlimited' ? most : Math.min(Number(value), most)
   }
-  return { nofile: hard('Max open files', 1 << 20), nproc: hard('Max processes', 1 << 20) }
+  // podman lowers its own limit of processes to the highest pid, whatever it was given.
+  const highestPid = Number(await readFile('/proc/sys/kernel/pid_max', 'utf8').catch(() => 4096))
+  return { nofile: hard('Max open files', 1 << 20), nproc: hard('Max processes', highestPid) }
 }
