@@ -38,6 +38,41 @@ export const seenRelease = z.strictObject({
 })
 export type SeenRelease = z.infer<typeof seenRelease>
 
+/** `<home>/seen/<key>.json`: all a reader keeps of one bundle's history. */
+export const seenFile = z.strictObject({
+  format: z.literal(FORMAT),
+  key: bundleKey,
+  name: z.string().optional(),
+  releases: z.array(seenRelease),
+  /** Length of the Bee up to which every block was looked at for rewritten records. */
+  scanned: z.int().min(0),
+  /** Where each record was put first, by release number. */
+  puts: z.record(z.string(), z.int().min(0)),
+  /** What was found rewritten, by release number. */
+  faults: z.record(z.string(), z.string()),
+})
+export type SeenFile = z.infer<typeof seenFile>
+
+/** `<home>/bundles/<key>.json`: the bundle was made here; its key pair is derived from the home's seed and this id. */
+export const ownBundleFile = z.strictObject({
+  format: z.literal(FORMAT),
+  key: bundleKey,
+  id: z.string().regex(/^[0-9a-f]{32}$/),
+})
+
+/** `.repro/checkout.json` in a folder that `repro get` wrote. */
+export const checkoutFile = z.strictObject({
+  format: z.literal(FORMAT),
+  key: bundleKey.nullable(),
+  release: z.int().min(1).nullable(),
+  contentHash,
+  /** False while files are being written: the folder may hold files of two releases. */
+  complete: z.boolean(),
+  /** True when only a part of the release was asked for: what is not there is not missing. */
+  partial: z.boolean(),
+})
+export type CheckoutFile = z.infer<typeof checkoutFile>
+
 /** `.repro/bundle.json` in an author's folder: which bundle the folder publishes to. */
 export const bundleFile = z.strictObject({
   format: z.literal(FORMAT),

@@ -1,28 +1,95 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { fail } from '../core/errors.ts'
+import Corestore from 'corestore'
 import type { BundleSummary } from '../core/home.ts'
+import { formatKey, parseKey } from '../core/reference.ts'
+import { findLockHolder } from '../system/lock-holder.ts'
 import type { Seed } from '../system/seed.ts'
 import type { Bundle, BundleStore } from './bundle.ts'
+import { DriveBundle } from './drive-bundle.ts'
+import { createOwnBundle, listOwnBundles, readOwnBundle } from './own-bundles.ts'
+import { listSeen, readSeen } from './seen.ts'
+import { openError, storeError } from './store-errors.ts'
 
-/** Being written: the first commit of this file only fixes the contract. */
+/** The bundles of a home in one Corestore, each opened at most once. */
 export class CorestoreBundles implements BundleStore {
-  static async open(home: string, _seed: Seed): Promise<CorestoreBundles> {
-    return fail('INTERNAL', `the store at "${home}" cannot be opened yet`)
+  readonly #home: string
+  readonly #seed: Seed
+  readonly #store: Corestore
+  readonly #open = new Map<string, Promise<DriveBundle>>()
+
+  private constructor(home: string, seed: Seed, store: Corestore) {
+    this.#home = home
+    this.#seed = seed
+    this.#store = store
   }
-  create(): Promise<Bundle> {
-    return fail('INTERNAL', 'not there yet')
+
+  static async open(home: string, seed: Seed): Promise<CorestoreBundles> {
+    const folder = join(home, 'store')
+    let store: Corestore | undefined
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      store = new Corestore(folder, { primaryKey: seed.derive('store'), unsafe: true })
+      await store.ready()
+      return new CorestoreBundles(home, seed, store)
+    } catch (error) {
+      await store?.close().catch(() => undefined)
+      const holder = await findLockHolder([join(folder, 'CORESTORE'), join(folder, 'db', 'LOCK')])
+      throw openError(error, folder, holder)
+    }
   }
-  open(_key: string): Promise<Bundle> {
-    return fail('INTERNAL', 'not there yet')
+
+  async create(): Promise<Bundle> {
+    return await this.open(await createOwnBundle(this.#home, this.#seed))
   }
-  list(): Promise<BundleSummary[]> {
-    return fail('INTERNAL', 'not there yet')
+
+  async open(key: string): Promise<DriveBundle> {
+    const name = formatKey(parseKey(key))
+    let bundle = this.#open.get(name)
+    if (!bundle) {
+      bundle = this.#openBundle(name)
+      this.#open.set(name, bundle)
+      bundle.catch(() => this.#open.delete(name))
+    }
+    return await bundle
   }
-  replicate(_connection: Duplex | boolean): Duplex {
-    return fail('INTERNAL', 'not there yet')
+
+  async list(): Promise<BundleSummary[]> {
+    const own = new Set(await listOwnBundles(this.#home))
+    const keys = [...new Set([...own, ...(await listSeen(this.#home))])].sort()
+    return await Promise.all(
+      keys.map(async key => {
+        const seen = await readSeen(this.#home, key)
+        const releases = Math.max(0, ...seen.releases.map(one => one.release))
+        return { key, name: seen.name ?? null, writable: own.has(key), releases }
+      }),
+    )
   }
+
+  replicate(connection: Duplex | boolean): Duplex {
+    return this.#store.replicate(connection)
+  }
+
   findingPeers(): () => void {
-    return fail('INTERNAL', 'not there yet')
+    return this.#store.findingPeers()
   }
-  async close(): Promise<void> {}
+
+  async close(): Promise<void> {
+    const open = await Promise.allSettled(this.#open.values())
+    this.#open.clear()
+    for (const bundle of open) {
+      if (bundle.status === 'fulfilled') await bundle.value.drive.close()
+    }
+    await this.#store.close()
+  }
+
+  async #openBundle(key: string): Promise<DriveBundle> {
+    try {
+      const keys = await readOwnBundle(this.#home, this.#seed, key)
+      return await DriveBundle.open(this.#home, this.#store, key, keys)
+    } catch (error) {
+      throw storeError(error, key)
+    }
+  }
 }

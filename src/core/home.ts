@@ -21,7 +21,9 @@ export interface OpenOptions {
 
 /** One line of `repro log`. */
 export interface ReleaseSummary {
-  readonly record: ReleaseRecord
+  readonly release: number
+  /** The record as it was first written; null when it cannot be read or is no valid record. */
+  readonly record: ReleaseRecord | null
   /** Why this release cannot be trusted (rewritten, bad signature), or null. */
   readonly fault: string | null
 }

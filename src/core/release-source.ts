@@ -23,6 +23,8 @@ export interface ReleaseSource {
   readonly manifestText: string
   /** The index in order, each segment checked against its BLAKE3; `prefix` skips segments that cannot hold it. */
   entries(prefix?: string): AsyncIterable<IndexEntry>
+  /** The text of an index segment, not yet checked; null when it is not there. `diff` skips what two releases share. */
+  segment?(blake3: string): Promise<string | null>
   /**
    * Brings the bytes of `files` within reach (from peers, where needed), resuming what is partly there.
    * Throws NO_PEER, PEER_DISHONEST, INTERRUPTED.

@@ -1,0 +1,233 @@
+import type Corestore from 'corestore'
+import Hyperbee from 'hyperbee'
+import type Hypercore from 'hypercore'
+import type { CorePeer } from 'hypercore'
+import Hyperdrive from 'hyperdrive'
+import type { ReleaseRecord, SeenFile, WorkRecord } from '../../schemas/index.ts'
+import { fail } from '../core/errors.ts'
+import type { OpenRelease, PublishOptions, PublishResult, ReleaseSummary } from '../core/home.ts'
+import type { PreparedBundle } from '../core/prepared-bundle.ts'
+import { parseKey, type Selection } from '../core/reference.ts'
+import type { Bundle, DishonestPeer, HistoryLimits, ReadLimits, Received } from './bundle.ts'
+import { DriveView } from './drive-view.ts'
+import { History, treeHashAt } from './history.ts'
+import { Mutex } from './mutex.ts'
+import type { BundleKeys } from './own-bundles.ts'
+import { Patience, type PeerView } from './patience.ts'
+import { publishRelease } from './publish.ts'
+import { readSeen, withRelease, writeSeen } from './seen.ts'
+import { chooseRelease } from './select-release.ts'
+import { StoreRelease } from './store-release.ts'
+
+const UPDATE_MS = 10_000
+
+/** A bundle in a Hyperdrive of the store. */
+export class DriveBundle implements Bundle, PeerView {
+  readonly key: string
+  readonly drive: Hyperdrive
+  readonly #home: string
+  readonly #keys: BundleKeys | null
+  readonly #flush: () => Promise<void>
+  readonly #publishing = new Mutex()
+  readonly #seenLock = new Mutex()
+  readonly #listeners = new Set<(peer: DishonestPeer) => void>()
+  #received = { bytes: 0, blocks: 0 }
+  #refused = 0
+
+  private constructor(
+    home: string,
+    key: string,
+    drive: Hyperdrive,
+    keys: BundleKeys | null,
+    flush: () => Promise<void>,
+  ) {
+    this.#home = home
+    this.key = key
+    this.drive = drive
+    this.#keys = keys
+    this.#flush = flush
+  }
+
+  static async open(
+    home: string,
+    store: Corestore,
+    key: string,
+    keys: BundleKeys | null,
+  ): Promise<DriveBundle> {
+    const session = store.session()
+    const core = session.get({
+      ...(keys ? { keyPair: keys.keyPair } : { key: parseKey(key) }),
+      exclusive: true,
+    })
+    const bee = new Hyperbee(core, {
+      keyEncoding: 'utf-8',
+      valueEncoding: 'json',
+      metadata: { contentFeed: null },
+    })
+    const drive = new Hyperdrive(session, null, { _db: bee })
+    const bundle = new DriveBundle(home, key, drive, keys, () => store.storage.db.flush())
+    drive.on('blobs', (blobs: { core: Hypercore }) => bundle.#watch(blobs.core))
+    await drive.ready()
+    bundle.#watch(drive.core)
+    return bundle
+  }
+
+  get discoveryKey(): Buffer {
+    return this.drive.discoveryKey
+  }
+  get writable(): boolean {
+    return this.#keys !== null
+  }
+
+  async update(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<boolean> {
+    const { signal, timeoutMs = UPDATE_MS } = options
+    signal?.throwIfAborted()
+    const before = this.drive.core.length
+    let end = () => {}
+    const ended = new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, timeoutMs)
+      signal?.addEventListener('abort', () => resolve(), { once: true })
+      end = () => clearTimeout(timer)
+    })
+    const update = this.drive.core.update({ wait: true })
+    try {
+      await Promise.race([update, ended])
+    } finally {
+      end()
+      update.catch(() => undefined)
+    }
+    signal?.throwIfAborted()
+    return this.drive.core.length > before
+  }
+
+  async releases(options: HistoryLimits): Promise<ReleaseSummary[]> {
+    const history = await this.#readHistory(options)
+    const all = await history.examineAll()
+    await this.#remember(history, [], options)
+    return all.map(({ release, record, fault }) => ({
+      release,
+      record,
+      fault: fault?.message ?? null,
+    }))
+  }
+
+  async openRelease(selection: Selection, options: HistoryLimits): Promise<OpenRelease> {
+    const history = await this.#readHistory(options)
+    let record: ReleaseRecord
+    try {
+      record = await chooseRelease(history, selection)
+    } catch (error) {
+      await this.#remember(history, [], options)
+      throw error
+    }
+    const release = await StoreRelease.open(this, record, options)
+    await this.#remember(history, [record], options, release.manifest.name)
+    return release
+  }
+
+  async *publish(
+    prepared: PreparedBundle,
+    options: Omit<PublishOptions, 'key'>,
+  ): AsyncGenerator<WorkRecord, PublishResult> {
+    const keys = this.#keys
+    if (!keys)
+      fail('KEY_NOT_WRITABLE', `this home cannot write to "${this.key}"`, {
+        hints: [
+          'publish to a new key with: repro publish --new',
+          'or publish from the home that made the bundle',
+        ],
+      })
+    const release = await this.#publishing.lock(options.signal)
+    try {
+      const result = yield* publishRelease(
+        { bundle: this, keys, flush: this.#flush, history: limits => this.#readHistory(limits) },
+        prepared,
+        options,
+      )
+      if (result.published) {
+        const limits = { history: 'cheap', stallMs: 0 } as const
+        const history = await this.#readHistory(limits)
+        await this.#remember(history, [result.record], limits, prepared.manifest.name)
+      }
+      return result
+    } finally {
+      release()
+    }
+  }
+
+  peers(): number {
+    return new Set(this.drive.core.peers.map(peer => peer.stream)).size
+  }
+  received(): Received {
+    return { ...this.#received }
+  }
+  progress(): number {
+    return this.#received.blocks + this.drive.core.length
+  }
+  refused(): number {
+    return this.#refused
+  }
+  onDishonestPeer(listener: (peer: DishonestPeer) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  view(length: number, limits: ReadLimits): DriveView {
+    return new DriveView(this.drive, length, new Patience(this, limits))
+  }
+
+  async #readHistory(options: HistoryLimits): Promise<History> {
+    const patience = new Patience(this, options)
+    const seen = await readSeen(this.#home, this.key)
+    return await History.read(this.drive, this.key, patience, options.history, seen)
+  }
+
+  /** Keeps what was scanned and which releases were found good. */
+  async #remember(
+    history: History,
+    good: readonly ReleaseRecord[],
+    limits: ReadLimits,
+    name?: string,
+  ): Promise<void> {
+    const { core } = this.drive
+    const patience = new Patience(this, limits)
+    const treeHashes = await Promise.all(
+      good.map(record => treeHashAt(core, record.driveVersion, patience)),
+    )
+    const unlock = await this.#seenLock.lock()
+    try {
+      const before = await readSeen(this.#home, this.key)
+      let after: SeenFile =
+        history.seen.scanned >= before.scanned
+          ? {
+              ...before,
+              scanned: history.seen.scanned,
+              puts: history.seen.puts,
+              faults: history.seen.faults,
+            }
+          : before
+      good.forEach((record, i) => {
+        const { key, release, contentHash, driveVersion } = record
+        const treeHash = treeHashes[i]!
+        const seen = { key, fork: core.fork, release, contentHash, driveVersion, treeHash }
+        after = withRelease(after, seen, name)
+      })
+      await writeSeen(this.#home, before, after)
+    } finally {
+      unlock()
+    }
+  }
+
+  #watch(core: Hypercore): void {
+    core.on('download', (_index: number, bytes: number) => {
+      this.#received.bytes += bytes
+      this.#received.blocks++
+    })
+    core.on('verification-error', (error: Error, _req: unknown, _res: unknown, from: CorePeer) => {
+      this.#refused++
+      const peer = from.remotePublicKey?.toString('hex') ?? null
+      for (const listener of this.#listeners) listener({ peer, message: error.message })
+      from.stream.destroy()
+    })
+  }
+}

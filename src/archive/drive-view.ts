@@ -1,0 +1,166 @@
+import type Hypercore from 'hypercore'
+import type Hyperdrive from 'hyperdrive'
+import type { DriveBlob, DriveNode } from 'hyperdrive'
+import { fail } from '../core/errors.ts'
+import type { Patience } from './patience.ts'
+
+/** One entry of a drive, checked: nothing in it may be believed but its form. */
+export interface DriveEntry {
+  /** Bundle path, without the leading slash. */
+  readonly path: string
+  /** Index of the Bee block that put it. */
+  readonly seq: number
+  readonly executable: boolean
+  readonly linkname: string | null
+  readonly blob: DriveBlob | null
+  /** BLAKE3 as the writer noted it. */
+  readonly blake3: string | null
+}
+
+const READ_AHEAD_BLOCKS = 8
+/** 16 TiB in blocks of 256 KiB: no file has more blocks. */
+const MAX_BLOCKS = 1 << 26
+
+/** A drive at one length, read with patience. Close it. */
+export class DriveView {
+  readonly length: number
+  readonly patience: Patience
+  readonly #drive: Hyperdrive
+  readonly #main: Hyperdrive
+
+  constructor(main: Hyperdrive, length: number, patience: Patience) {
+    this.#main = main
+    this.length = length
+    this.patience = patience
+    this.#drive = main.checkout(length)
+  }
+
+  /** The entry at a bundle path, or null. */
+  async entry(path: string): Promise<DriveEntry | null> {
+    const node = await this.patience.wait(this.#drive.entry(`/${path}`, this.patience.options))
+    return node && checkEntry(node)
+  }
+
+  /** Entries below `folder` in order of their bytes; all of them for ''. */
+  async *list(folder: string): AsyncGenerator<DriveEntry> {
+    const prefix = folder === '' ? '' : `/${folder}`
+    const nodes = this.#drive.entries({ gt: `${prefix}/`, lt: `${prefix}0` }, this.patience.options)
+    for await (const node of this.patience.each(nodes)) yield checkEntry(node)
+  }
+
+  /** Every entry that was ever put from block `from` on, oldest first. */
+  async *history(from: number): AsyncGenerator<DriveEntry> {
+    const range = { gte: from, lt: this.length, ...this.patience.options }
+    for await (const item of this.patience.each(this.#drive.db.createHistoryStream(range))) {
+      const key = /^files\0(.*)$/s.exec(item.key)?.[1]
+      if (key !== undefined && item.type === 'put') yield checkEntry({ ...item, key })
+    }
+  }
+
+  /** The bytes of a small file; null when it is not there. Throws RECORD_INVALID, unread, when it is too large. */
+  async read(path: string, maxBytes: number): Promise<Buffer | null> {
+    const entry = await this.entry(path)
+    if (!entry) return null
+    if (!entry.blob) fail('RECORD_INVALID', `"${path}" in the drive is no file`)
+    if (entry.blob.byteLength > maxBytes)
+      fail(
+        'RECORD_INVALID',
+        `"${path}" in the drive has ${entry.blob.byteLength} bytes, at most ${maxBytes} are read`,
+      )
+    const chunks: Uint8Array[] = []
+    for await (const chunk of this.stream(entry.blob, maxBytes)) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  }
+
+  /** The core that holds the bytes of files. */
+  async blobs(): Promise<Hypercore> {
+    return (await this.#blobs()).core
+  }
+
+  async #blobs() {
+    if (!this.#main.blobs && this.patience.offline && !(await this.#main.core.has(0)))
+      fail('NO_PEER', 'the head of the drive is not here', {
+        hints: ['repeat the command without --offline'],
+      })
+    const blobs = this.#main.blobs ?? (await this.patience.wait(this.#main.getBlobs()))
+    return blobs ?? fail('RECORD_INVALID', 'the drive names no core for the bytes of its files')
+  }
+
+  /** The bytes of a blob, at most `maxBytes` of them whatever the drive says. */
+  async *stream(blob: DriveBlob, maxBytes: number): AsyncGenerator<Uint8Array> {
+    let left = maxBytes
+    for await (const chunk of this.#chunks(blob)) {
+      if (chunk.length > left) fail('HASH_MISMATCH', `a file has more than ${maxBytes} bytes`)
+      left -= chunk.length
+      yield chunk
+    }
+  }
+
+  async *#chunks(blob: DriveBlob): AsyncGenerator<Uint8Array> {
+    const blobs = await this.#blobs()
+    if (blob.blockMap) {
+      yield* this.patience.each(blobs.createReadStream(blob, this.patience.options))
+      return
+    }
+    const end = blob.blockOffset + blob.blockLength
+    const ahead: Promise<Buffer | null>[] = []
+    const fetchBlock = (index: number) => {
+      const block = blobs.core.get(index, this.patience.options)
+      block.catch(() => undefined)
+      ahead.push(block)
+    }
+    let next = blob.blockOffset
+    for (let index = blob.blockOffset; index < end; index++) {
+      while (next < end && next < index + READ_AHEAD_BLOCKS) fetchBlock(next++)
+      const block = await this.patience.wait(ahead.shift()!)
+      if (block === null)
+        fail('NO_PEER', 'not all bytes of the file are here', {
+          hints: ['repeat the command without --offline'],
+        })
+      yield block
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#drive.close()
+  }
+}
+
+const isIndex = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+
+function checkEntry(node: DriveNode): DriveEntry {
+  const value = node.value as {
+    executable?: unknown
+    linkname?: unknown
+    blob?: Partial<DriveBlob> | null
+    metadata?: { blake3?: unknown } | null
+  } | null
+  const path = node.key.replace(/^\//, '')
+  const blob = value?.blob ?? null
+  const linkname = value?.linkname ?? null
+  const blobFits =
+    blob === null ||
+    (isIndex(blob.blockOffset) &&
+      isIndex(blob.blockLength) &&
+      isIndex(blob.byteOffset) &&
+      isIndex(blob.byteLength) &&
+      blob.blockLength <= MAX_BLOCKS &&
+      (blob.blockMap === true || blob.blockLength <= blob.byteLength))
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !blobFits ||
+    (linkname !== null && typeof linkname !== 'string')
+  )
+    fail('RECORD_INVALID', `the entry "${path}" of the drive is malformed`, { data: { path } })
+  const blake3 = value.metadata?.blake3
+  return {
+    path,
+    seq: node.seq,
+    executable: value.executable === true,
+    linkname,
+    blob: blob as DriveBlob | null,
+    blake3: typeof blake3 === 'string' && /^[0-9a-f]{64}$/.test(blake3) ? blake3 : null,
+  }
+}

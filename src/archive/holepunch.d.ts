@@ -1,0 +1,148 @@
+/** The calls of Holepunch's untyped packages that this room uses, and no others. */
+
+declare module 'hypercore' {
+  import type { EventEmitter } from 'node:events'
+
+  export interface KeyPair {
+    readonly publicKey: Buffer
+    readonly secretKey: Buffer
+  }
+  export interface CorePeer {
+    readonly remotePublicKey: Buffer | null
+    readonly stream: { destroy(error?: Error): void }
+  }
+  export interface CoreDownload {
+    done(): Promise<unknown>
+    destroy(): void
+  }
+  export interface GetOptions {
+    readonly wait?: boolean
+    readonly timeout?: number
+  }
+  export default class Hypercore extends EventEmitter {
+    static key(manifest: unknown): Buffer
+    readonly key: Buffer
+    readonly discoveryKey: Buffer
+    readonly manifest: unknown
+    readonly length: number
+    readonly byteLength: number
+    readonly fork: number
+    readonly writable: boolean
+    readonly peers: readonly CorePeer[]
+    ready(): Promise<void>
+    close(): Promise<void>
+    update(options?: { wait?: boolean; force?: boolean }): Promise<boolean>
+    get(index: number, options?: GetOptions): Promise<Buffer | null>
+    has(start: number, end?: number): Promise<boolean>
+    append(blocks: readonly Uint8Array[]): Promise<{ length: number; byteLength: number }>
+    clear(start: number, end: number): Promise<unknown>
+    download(range: { start: number; end: number; linear?: boolean }): CoreDownload
+    treeHash(length?: number): Promise<Buffer>
+  }
+}
+
+declare module 'hyperbee' {
+  import type Hypercore from 'hypercore'
+  import type { GetOptions } from 'hypercore'
+
+  export interface HistoryItem {
+    readonly type: 'put' | 'del'
+    readonly seq: number
+    readonly key: string
+    readonly value: unknown
+  }
+  export default class Hyperbee {
+    constructor(core: Hypercore, options?: Record<string, unknown>)
+    readonly core: Hypercore
+    readonly version: number
+    ready(): Promise<void>
+    close(): Promise<void>
+    createHistoryStream(
+      options: { gte?: number; lt?: number } & GetOptions,
+    ): AsyncIterable<HistoryItem>
+  }
+}
+
+declare module 'hyperdrive' {
+  import type { EventEmitter } from 'node:events'
+  import type Corestore from 'corestore'
+  import type Hyperbee from 'hyperbee'
+  import type Hypercore from 'hypercore'
+  import type { GetOptions } from 'hypercore'
+
+  export interface DriveNode {
+    readonly seq: number
+    readonly key: string
+    readonly value: unknown
+  }
+  export interface DriveBlob {
+    readonly blockOffset: number
+    readonly blockLength: number
+    readonly byteOffset: number
+    readonly byteLength: number
+    readonly blockMap?: boolean
+  }
+  export interface Blobs {
+    readonly core: Hypercore
+    createReadStream(
+      blob: DriveBlob,
+      options?: { wait?: boolean },
+    ): AsyncIterable<Buffer> & { destroy(): void }
+  }
+  export default class Hyperdrive extends EventEmitter {
+    constructor(store: Corestore, key?: Buffer | null, options?: Record<string, unknown>)
+    readonly key: Buffer
+    readonly discoveryKey: Buffer
+    readonly version: number
+    readonly writable: boolean
+    readonly core: Hypercore
+    readonly db: Hyperbee
+    readonly blobs: Blobs | null
+    ready(): Promise<void>
+    close(): Promise<void>
+    getBlobs(): Promise<Blobs | null>
+    checkout(version: number): Hyperdrive
+    batch(): Hyperdrive
+    flush(): Promise<void>
+    entry(path: string, options?: GetOptions): Promise<DriveNode | null>
+    entries(
+      range?: { gt?: string; gte?: string; lt?: string; lte?: string },
+      options?: GetOptions,
+    ): AsyncIterable<DriveNode>
+    putEntry(
+      path: string,
+      value: {
+        executable?: boolean
+        linkname?: string | null
+        blob?: DriveBlob | null
+        metadata?: unknown
+      },
+    ): Promise<void>
+    del(path: string): Promise<void>
+    put(
+      path: string,
+      bytes: Uint8Array,
+      options?: { executable?: boolean; metadata?: unknown },
+    ): Promise<void>
+    get(path: string, options?: GetOptions): Promise<Buffer | null>
+    list(folder?: string): AsyncIterable<DriveNode>
+    symlink(path: string, target: string): Promise<void>
+    truncate(version: number): Promise<void>
+  }
+}
+
+declare module 'corestore' {
+  import type { Duplex } from 'node:stream'
+  import type Hypercore from 'hypercore'
+
+  export default class Corestore {
+    constructor(folder: string, options?: Record<string, unknown>)
+    readonly storage: { readonly db: { flush(): Promise<void> } }
+    ready(): Promise<void>
+    close(): Promise<void>
+    get(options: Record<string, unknown>): Hypercore
+    session(): Corestore
+    replicate(connection: Duplex | boolean, options?: Record<string, unknown>): Duplex
+    findingPeers(): () => void
+  }
+}

@@ -1,0 +1,14 @@
+/** How much of what a stranger wrote is read at most, before it is refused unread. */
+export const MAX_MANIFEST_BYTES = 16 << 20
+export const MAX_RECORD_BYTES = 64 << 10
+export const MAX_SEGMENT_BYTES = 4 << 20
+/** Releases a bundle may have; a list that is longer is refused. */
+export const MAX_RELEASES = 100_000
+/** Blocks of a drive's history that are looked at even when only cheap checks are asked for. */
+export const CHEAP_HISTORY_BLOCKS = 2048
+
+/** Files are stored in blocks of this size, the last one shorter. */
+export const BLOCK_BYTES = 256 << 10
+/** Blocks are appended in groups of at most about this size. */
+export const GROUP_BYTES = 16 << 20
+export const GROUP_FILES = 512

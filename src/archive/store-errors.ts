@@ -1,0 +1,79 @@
+import { asReproError, ReproError } from '../core/errors.ts'
+
+/** Turns what Holepunch's packages throw while reading or writing into errors of ours; ours pass through. */
+export function storeError(error: unknown, subject: string): ReproError {
+  if (error instanceof ReproError) return error
+  const { code, message = String(error) } = error as { code?: string; message?: string }
+  if (/no space left|ENOSPC|disk quota|EDQUOT/i.test(message)) {
+    return new ReproError('DISK_FULL', 'no space left on the disk of the store', {
+      hints: [
+        'free some space, or point REPRO_HOME to a larger disk, then repeat the command: it carries on',
+      ],
+      cause: error,
+    })
+  }
+  if (code === 'BLOCK_NOT_AVAILABLE')
+    return new ReproError('NO_PEER', `not all of "${subject}" that is needed is here`, {
+      hints: ['repeat the command without --offline'],
+      cause: error,
+    })
+  if (code === 'DECODING_ERROR' || /decod|Unexpected token|in JSON/i.test(message))
+    return new ReproError('RECORD_INVALID', `the drive of "${subject}" holds what cannot be read`, {
+      cause: error,
+    })
+  if (code === 'SESSION_CLOSED' || code === 'REQUEST_CANCELLED' || /closed/i.test(message))
+    return new ReproError('INTERRUPTED', `the store was closed while "${subject}" was read`, {
+      cause: error,
+    })
+  if (/CRC mismatch|checksum|corrupt/i.test(message))
+    return new ReproError('STORE_INVALID', `the store is damaged on disk: ${message}`, {
+      hints: ['check the disk, then fetch the bundle again into a new home'],
+      cause: error,
+    })
+  return asReproError(error)
+}
+
+/** Says why a store could not be opened. */
+export function openError(error: unknown, folder: string, holder: string | null): ReproError {
+  const message = (error as Error)?.message ?? String(error)
+  if (/could not be locked|lock hold by current process|LOCK: /i.test(message)) {
+    return new ReproError(
+      'STORE_BUSY',
+      `the store at "${folder}" is in use by ${holder ?? 'another process'}`,
+      {
+        hints: [
+          'wait until it ends, or stop it (Ctrl-C in its terminal), then repeat the command',
+          'for work beside it, set REPRO_HOME to another folder',
+        ],
+        data: { folder, holder },
+        cause: error,
+      },
+    )
+  }
+  if ((error as { code?: string })?.code === 'DEVICE_FILE') {
+    return new ReproError(
+      'STORE_INVALID',
+      `the store at "${folder}" was copied or moved from where it was made`,
+      {
+        hints: [
+          'move it back to its first place; two copies of one store would write two histories under one key',
+          `if it only holds what was fetched from others, remove "${folder}" and fetch again`,
+        ],
+        cause: error,
+      },
+    )
+  }
+  if (/Another corestore is stored here/.test(message)) {
+    return new ReproError('STORE_INVALID', `the store at "${folder}" belongs to another seed`, {
+      hints: ['restore the seed beside it from a backup, or set REPRO_HOME to a new folder'],
+      cause: error,
+    })
+  }
+  if (/no space left|ENOSPC/i.test(message)) return storeError(error, folder)
+  if (/corrupt|checksum|CRC/i.test(message))
+    return new ReproError('STORE_INVALID', `the store at "${folder}" is damaged: ${message}`, {
+      hints: ['check the disk; what came from peers can be fetched again into a new home'],
+      cause: error,
+    })
+  return asReproError(error)
+}

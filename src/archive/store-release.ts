@@ -1,0 +1,134 @@
+import type {
+  FileEntry,
+  IndexEntry,
+  Manifest,
+  ReleaseRecord,
+  WorkRecord,
+} from '../../schemas/index.ts'
+import { fail } from '../core/errors.ts'
+import type { OpenRelease } from '../core/home.ts'
+import type { ReleaseIdentity } from '../core/release-source.ts'
+import type { ReadLimits } from './bundle.ts'
+import { readIndex } from './content-index.ts'
+import { MANIFEST_PATH, segmentPath } from './drive-paths.ts'
+import type { DriveEntry, DriveView } from './drive-view.ts'
+import { fetchBlobs } from './fetch-blobs.ts'
+import { safeEntries } from './index-entries.ts'
+import { MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
+import { parseManifest } from './release-manifest.ts'
+
+/** What a release needs of its bundle. */
+export interface ReleaseHost {
+  /** A view of the drive at a length. */
+  view(length: number, limits: ReadLimits): DriveView
+  peers(): number
+}
+
+/** One release in a store; its record has been checked. */
+export class StoreRelease implements OpenRelease {
+  readonly record: ReleaseRecord
+  readonly identity: ReleaseIdentity
+  readonly manifest: Manifest
+  readonly manifestText: string
+  readonly #host: ReleaseHost
+  readonly #limits: ReadLimits
+  readonly #view: DriveView
+
+  private constructor(
+    host: ReleaseHost,
+    view: DriveView,
+    limits: ReadLimits,
+    record: ReleaseRecord,
+    bytes: Buffer,
+  ) {
+    this.#host = host
+    this.#limits = limits
+    this.#view = view
+    this.record = record
+    this.manifest = parseManifest(bytes, record.contentHash)
+    this.manifestText = bytes.toString('utf8')
+    this.identity = {
+      key: record.key,
+      release: record.release,
+      tag: record.tag ?? null,
+      contentHash: record.contentHash,
+      date: record.date,
+    }
+  }
+
+  /** Reads and checks the manifest. Throws HASH_MISMATCH, RECORD_INVALID, FORMAT_UNSUPPORTED, NO_PEER. */
+  static async open(
+    host: ReleaseHost,
+    record: ReleaseRecord,
+    limits: ReadLimits,
+  ): Promise<StoreRelease> {
+    const view = host.view(record.driveVersion, limits)
+    try {
+      const bytes = await view.read(MANIFEST_PATH, MAX_MANIFEST_BYTES)
+      if (!bytes)
+        fail('HASH_MISMATCH', `release ${record.release} of "${record.key}" has no manifest`)
+      return new StoreRelease(host, view, limits, record, bytes)
+    } catch (error) {
+      await view.close()
+      throw error
+    }
+  }
+
+  async *entries(prefix?: string): AsyncGenerator<IndexEntry> {
+    yield* safeEntries(readIndex(this.manifest.index, hash => this.segment(hash), prefix))
+  }
+
+  async segment(blake3: string): Promise<string | null> {
+    if (!/^[0-9a-f]{64}$/.test(blake3)) return null
+    return (await this.#view.read(segmentPath(blake3), MAX_SEGMENT_BYTES))?.toString('utf8') ?? null
+  }
+
+  async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {
+    const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
+    try {
+      yield* fetchBlobs(view, files, () => this.#host.peers(), entryOf)
+    } finally {
+      await view.close()
+    }
+  }
+
+  async *read(file: FileEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
+    try {
+      const { blob } = await entryOf(view, file)
+      yield* view.stream(blob, file.size)
+    } finally {
+      await view.close()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#view.close()
+  }
+
+  #limitsWith(signal: AbortSignal | undefined): ReadLimits {
+    if (!signal || signal === this.#limits.signal) return this.#limits
+    const own = this.#limits.signal
+    return { ...this.#limits, signal: own ? AbortSignal.any([own, signal]) : signal }
+  }
+}
+
+/** The drive's entry of a file of the index. Throws HASH_MISMATCH when it cannot hold that file. */
+async function entryOf(
+  view: DriveView,
+  file: FileEntry,
+): Promise<DriveEntry & { blob: NonNullable<DriveEntry['blob']> }> {
+  const entry = await view.entry(file.path)
+  const { blob } = entry ?? { blob: null }
+  if (!entry || !blob) return mismatch(file, 'is not in the drive')
+  if (!blob.blockMap && blob.byteLength !== file.size)
+    mismatch(file, `has ${blob.byteLength} bytes in the drive, the index says ${file.size}`)
+  return { ...entry, blob }
+}
+
+function mismatch(file: FileEntry, what: string): never {
+  fail('HASH_MISMATCH', `"${file.path}" ${what}`, {
+    hints: ['the release contradicts itself: whoever published it used no honest tool'],
+    data: { path: file.path },
+  })
+}
