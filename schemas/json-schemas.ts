@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { authorManifest } from './author-manifest.ts'
+import { capturesFile } from './captures.ts'
 import { configFile } from './config.ts'
 import { indexEntry, segmentLine } from './content-index.ts'
 import { hostReport } from './host.ts'
@@ -13,6 +14,7 @@ import { workRecord } from './work-record.ts'
 const RECORDS = {
   'author-manifest': authorManifest,
   'bundle-file': bundleFile,
+  captures: capturesFile,
   config: configFile,
   'host-report': hostReport,
   'index-entry': indexEntry,

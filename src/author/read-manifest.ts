@@ -13,7 +13,12 @@ export const MANIFEST_NAME = 'repro.yaml'
 
 /** Reads and parses a manifest. Throws MANIFEST_MISSING, MANIFEST_INVALID, READ_FAILED. */
 export async function readManifestFile(path: string, fileName = path): Promise<ManifestFile> {
-  return parseManifestFile(decode(await readBounded(path, fileName), fileName), fileName)
+  return parseManifestFile(await readManifestText(path, fileName), fileName)
+}
+
+/** The text of a manifest. Its size is looked at before it is read. Throws as `readManifestFile`. */
+export async function readManifestText(path: string, fileName = path): Promise<string> {
+  return decode(await readBounded(path, fileName), fileName)
 }
 
 async function readBounded(path: string, fileName: string): Promise<Buffer> {

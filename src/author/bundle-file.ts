@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BundleFile, bundleFile, FORMAT } from '../../schemas/index.ts'
+import { RESERVED } from '../core/archive-path.ts'
+import { fail } from '../core/errors.ts'
+import { formatBytes } from '../core/text.ts'
+import { writeFileAtomic } from '../system/atomic-file.ts'
+
+const MAX_BYTES = 1 << 20
+
+/** Where a folder notes which bundle it publishes to. */
+export function bundleFilePath(folder: string): string {
+  return join(folder, RESERVED, 'bundle.json')
+}
+
+/** What the folder was last published as; null when it never was. Throws CONFIG_INVALID. */
+export async function readBundleFile(folder: string): Promise<BundleFile | null> {
+  const parsed = await readSideFile(bundleFilePath(folder))
+  if (parsed === null) return null
+  const result = bundleFile.safeParse(parsed)
+  if (result.success) return result.data
+  return fail('CONFIG_INVALID', `"${bundleFilePath(folder)}" is no note of a published bundle`, {
+    hints: ['restore it, or delete it and publish with --new as a bundle of its own'],
+  })
+}
+
+/** Notes what the folder was published as, atomically. */
+export async function writeBundleFile(
+  folder: string,
+  bundle: Omit<BundleFile, 'format'>,
+): Promise<void> {
+  const text = JSON.stringify({ format: FORMAT, ...bundle }, null, 2)
+  await writeFileAtomic(bundleFilePath(folder), `${text}\n`)
+}
+
+/** The JSON of one of our small files beside the author's; null when it is not there. Throws CONFIG_INVALID. */
+export async function readSideFile(path: string): Promise<unknown> {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
+    return fail('READ_FAILED', `cannot read "${path}": ${error.message}`, { cause: error })
+  })
+  if (bytes === null) return null
+  if (bytes.length > MAX_BYTES)
+    fail('CONFIG_INVALID', `"${path}" has ${formatBytes(bytes.length)}: that is none of ours`)
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown
+  } catch (cause) {
+    return fail('CONFIG_INVALID', `"${path}" is no JSON`, {
+      hints: ['restore it or delete it'],
+      cause,
+    })
+  }
+}

@@ -1,0 +1,143 @@
+import { lstat, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { IndexEntry, WorkRecord } from '../../schemas/index.ts'
+import { buildIndex } from '../archive/content-index.ts'
+import { comparePaths } from '../core/archive-path.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { fail } from '../core/errors.ts'
+import type { ManifestFile } from '../core/manifest-file.ts'
+import type { PreparedBundle } from '../core/prepared-bundle.ts'
+import { count } from '../core/text.ts'
+import { blake3 } from '../system/blake3.ts'
+import { formatFileState } from '../system/file-state.ts'
+import { parallel } from '../system/parallel.ts'
+import { type AuthorFault, type AuthorRemark, formatRemark, throwFaults } from './faults.ts'
+import { changed, hashTree } from './hash-tree.ts'
+import { imageSourcePaths } from './image-source.ts'
+import { imageTreeFiles, prepareImages } from './images.ts'
+import type { PrepareOptions } from './prepare-options.ts'
+import { preparedBundle } from './prepared.ts'
+import { MANIFEST_NAME, readManifestFile } from './read-manifest.ts'
+import { readRecorded, staleExpectations } from './recorded.ts'
+import { completeManifest, outsOf, resolveManifest } from './resolve-manifest.ts'
+import { findSecrets } from './secrets.ts'
+import { type Tree, type TreeFile, walkTree } from './walk.ts'
+
+/**
+ * Makes a folder ready: walks it, imports its images, hashes everything, and resolves the manifest. Writes nothing into the
+ * author's tree but `.repro/`, and stores nothing. Throws MANIFEST_MISSING, MANIFEST_INVALID, PATH_UNSAFE, LINK_UNSAFE,
+ * FILE_UNSUPPORTED, SECRET_FOUND, READ_FAILED, SOURCE_CHANGED, EXPECTATION_STALE, what images throw, INTERRUPTED.
+ */
+export async function* prepareBundle(
+  folder: string,
+  options: PrepareOptions,
+): AsyncGenerator<WorkRecord, PreparedBundle> {
+  const { signal } = options
+  const publishing = options.purpose === 'publish'
+  const root = await openFolder(folder)
+  const file = await readManifestFile(join(root, MANIFEST_NAME), MANIFEST_NAME)
+  const tree = await walkFolder(root, file, signal)
+  const secrets = publishing
+    ? await findSecrets(tree.files, file.manifest.allowSecrets ?? [], signal)
+    : []
+  throwFaults([...tree.faults, ...secrets])
+  yield* warn([...manifestWarnings(file), ...tree.warnings])
+
+  const images = yield* prepareImages(root, file, options)
+  const files = [...tree.files, ...(await imageTreeFiles(images))]
+  const { entries: hashed, states } = yield* hashTree(files, signal)
+  const entries = sortEntries(hashed, tree)
+
+  yield { action: 'index', status: 'start' }
+  const manifest = resolveManifest({
+    file,
+    images: Object.fromEntries([...images].map(([name, { resolved }]) => [name, resolved])),
+    entries,
+    lenient: !publishing,
+  })
+  const stale = staleExpectations(manifest, await readRecorded(root))
+  if (publishing) throwFaults(stale)
+  else yield* warn(stale)
+  const { root: index, segments } = buildIndex(entries)
+  const complete = completeManifest(manifest, index)
+  const manifestText = canonicalJson(complete)
+  await assertUnchanged(files, states, signal)
+  yield { action: 'index', status: 'ok', message: `indexed ${count('file', index.files)}` }
+  return preparedBundle({
+    manifest: complete,
+    manifestText,
+    contentHash: `blake3:${blake3(manifestText)}`,
+    entries,
+    segments,
+    places: new Map(files.map(({ path, absolute }) => [path, absolute])),
+  })
+}
+
+/** The real path of an author's folder. Throws NOT_FOUND, READ_FAILED. */
+export async function openFolder(folder: string): Promise<string> {
+  const root = await realpath(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')
+      fail('NOT_FOUND', `there is no folder "${folder}"`, { cause })
+    return fail('READ_FAILED', `cannot read the folder "${folder}": ${cause.message}`, { cause })
+  })
+  if (!(await lstat(root)).isDirectory()) fail('NOT_FOUND', `"${folder}" is no folder`)
+  return root
+}
+
+/** Walks a folder as its manifest wants it. */
+export async function walkFolder(
+  root: string,
+  { manifest }: ManifestFile,
+  signal?: AbortSignal,
+): Promise<Tree> {
+  return await walkTree(root, {
+    exclude: manifest.exclude ?? [],
+    outs: outsOf(manifest),
+    imageSources: await imageSourcePaths(root, manifest),
+    signal,
+  })
+}
+
+/** The warnings of a manifest in the words of this room. */
+export function manifestWarnings({ warnings }: ManifestFile): AuthorRemark[] {
+  return warnings.map(({ file, line, column, path, message }) => ({
+    file,
+    line,
+    column,
+    message: path === '' ? message : `${path}: ${message}`,
+    hints: [],
+  }))
+}
+
+function* warn(warnings: readonly AuthorRemark[]): Generator<WorkRecord> {
+  for (const warning of warnings)
+    yield {
+      action: 'warning',
+      status: 'warn',
+      ...(warning.file === undefined ? {} : { subject: warning.file }),
+      message: formatRemark(warning),
+      ...(warning.hints.length === 0 ? {} : { hints: [...warning.hints] }),
+    }
+}
+
+function sortEntries(files: readonly IndexEntry[], tree: Tree): IndexEntry[] {
+  const links = tree.links.map(({ path, target }): IndexEntry => ({ path, type: 'link', target }))
+  const folders = tree.emptyFolders.map((path): IndexEntry => ({ path, type: 'folder' }))
+  return [...files, ...links, ...folders].sort((a, b) => comparePaths(a.path, b.path))
+}
+
+/** What was hashed first may have changed while the last was: a release is one state of the folder or nothing. */
+async function assertUnchanged(
+  files: readonly TreeFile[],
+  states: ReadonlyMap<string, string>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const faults: AuthorFault[] = []
+  for await (const fault of parallel(files, 32, async ({ path, absolute }) => {
+    signal?.throwIfAborted()
+    const now = await lstat(absolute, { bigint: true }).then(formatFileState, () => null)
+    return now === states.get(path) ? null : changed(path)
+  }))
+    if (fault) faults.push(fault)
+  throwFaults(faults.sort((a, b) => comparePaths(a.file ?? '', b.file ?? '')))
+}

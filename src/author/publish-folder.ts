@@ -1,0 +1,99 @@
+import type { Manifest, WorkRecord } from '../../schemas/index.ts'
+import { asReproError, fail } from '../core/errors.ts'
+import type { Home, PublishResult } from '../core/home.ts'
+import type { Settings } from '../core/settings.ts'
+import { bundleFilePath, readBundleFile, writeBundleFile } from './bundle-file.ts'
+import { formatCitation } from './citation.ts'
+import { openFolder, prepareBundle } from './prepare.ts'
+
+export interface PublishFolderOptions {
+  readonly settings: Pick<Settings, 'cache'>
+  readonly tag?: string
+  readonly message?: string
+  /** Publish as a bundle of its own, whatever the folder was published as before. */
+  readonly newBundle?: boolean
+  readonly recapture?: boolean
+  readonly signal?: AbortSignal
+  /** The clock, for tests. */
+  readonly now?: () => Date
+}
+
+export interface PublishedFolder extends PublishResult {
+  readonly manifest: Manifest
+  /** One line to put into a paper. */
+  readonly citation: string
+}
+
+/**
+ * Publishes an author's folder to the bundle it belongs to, or to a new one, and notes that in `.repro/bundle.json`.
+ * Throws what `prepareBundle` and `Home.publish` throw, and KEY_NOT_WRITABLE before anything is hashed.
+ */
+export async function* publishFolder(
+  home: Home,
+  folder: string,
+  options: PublishFolderOptions,
+): AsyncGenerator<WorkRecord, PublishedFolder> {
+  const { signal } = options
+  const root = await openFolder(folder)
+  const key = options.newBundle ? null : await writableKey(home, root)
+  const prepared = yield* prepareBundle(root, {
+    settings: options.settings,
+    purpose: 'publish',
+    ...(options.recapture ? { recapture: true } : {}),
+    ...(signal ? { signal } : {}),
+  })
+  const result = yield* home.publish(prepared, {
+    key,
+    ...(options.tag === undefined ? {} : { tag: options.tag }),
+    ...(options.message === undefined ? {} : { message: options.message }),
+    ...(options.now ? { now: options.now } : {}),
+    ...(signal ? { signal } : {}),
+  })
+  const { record } = result
+  await noteBundle(root, {
+    key: record.key,
+    release: record.release,
+    contentHash: record.contentHash,
+  })
+  const { manifest } = prepared
+  return { ...result, manifest, citation: formatCitation(manifest, record) }
+}
+
+/** The key the folder publishes to; null for a first publish. Throws KEY_NOT_WRITABLE. */
+async function writableKey(home: Home, root: string): Promise<string | null> {
+  const noted = await readBundleFile(root)
+  if (noted === null) return null
+  const bundles = await home.list()
+  if (bundles.some(bundle => bundle.key === noted.key && bundle.writable)) return noted.key
+  return fail(
+    'KEY_NOT_WRITABLE',
+    `"${root}" is published as ${noted.key}, and this home cannot write that bundle`,
+    {
+      hints: [
+        'publish from the home that made it: REPRO_HOME=<that home> repro publish',
+        'or publish it as a bundle of its own: repro publish --new',
+      ],
+      data: { key: noted.key },
+    },
+  )
+}
+
+/** The release is out by now: a note that cannot be written must still tell the key. */
+async function noteBundle(
+  root: string,
+  bundle: { key: string; release: number; contentHash: string },
+): Promise<void> {
+  try {
+    await writeBundleFile(root, bundle)
+  } catch (cause) {
+    fail(
+      'WRITE_FAILED',
+      `release ${bundle.release} of ${bundle.key} is published, but "${bundleFilePath(root)}" could not be written: ${asReproError(cause).message}`,
+      {
+        hints: ['make the folder writable and publish again: the release stays the same'],
+        data: { ...bundle },
+        cause,
+      },
+    )
+  }
+}
