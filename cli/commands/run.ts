@@ -79,7 +79,7 @@ export const run = defineCommand<Flags>({
       const plan = await context.follow(planRun(settings, ref!, options))
       printPlan(plan, output)
       output.record(resultRecord({ ...plan }))
-      return plan.chosen === null ? ExitCode.noRuntime : ExitCode.ok
+      return ExitCode.ok
     }
     const result = await context.follow(runApp(settings, ref!, options), { live: true })
     const typed = app === undefined ? ref! : `${ref} ${app}`

@@ -12,7 +12,7 @@ export function chooseView(output: Output, live: boolean): View {
   return new LateView(
     async () => {
       const { LiveView } = await import('../tui/live.tsx')
-      return new LiveView(process.stdout)
+      return new LiveView(output, process.stdout)
     },
     () => new PlainView(output),
   )

@@ -25,6 +25,7 @@ export class Output {
   readonly stderr: Sink
   readonly mode: OutputMode
   readonly #colors: boolean
+  #above: ((text: string) => void) | null = null
 
   constructor(stdout: Sink, stderr: Sink, mode: OutputMode, colors: boolean) {
     this.stdout = stdout
@@ -68,8 +69,14 @@ export class Output {
     return this[stream].isTTY ? new TerminalFilter() : null
   }
 
+  /** While a live area is drawn, lines go above it by `above`; null when it is gone. */
+  redirect(above: ((text: string) => void) | null): void {
+    this.#above = above
+  }
+
   #write(text: string, error: boolean): void {
-    ;(error ? this.stderr : this.stdout).write(text)
+    if (this.#above) this.#above(text)
+    else (error ? this.stderr : this.stdout).write(text)
   }
 
   #paint(text: string, style: Style | undefined, sink: Sink): string {

@@ -101,7 +101,9 @@ export function describeDone(phase: Phase, nowMs: number): string | null {
     phase.files === undefined ? null : count('file', phase.files),
   ].filter(part => part !== null)
   if (figures.length === 0) return null
-  const done = WORDS[phase.action]?.[1] ?? phase.action
+  const [doing, done] = WORDS[phase.action] ?? [phase.action, phase.action]
+  if ((fractionOf(phase) ?? 1) < 1)
+    return `${doing} stopped at ${[ofTotal(formatBytes, phase.bytes, phase.totalBytes), countOf(phase)].filter(part => part !== null).join(', ')}`
   return `${done} ${figures.join(', ')} in ${formatDuration(nowMs - phase.startedMs)}`
 }
 

@@ -2,6 +2,7 @@ import { type Instance, render } from 'ink'
 import type { WorkRecord } from '../../schemas/index.ts'
 import { chunkOf } from '../render/app-output.ts'
 import { Board, type BoardLine } from '../render/board.ts'
+import type { Output } from '../render/output.ts'
 import { TerminalFilter } from '../render/terminal-filter.ts'
 import type { View } from '../render/view.ts'
 import { WorkView } from './work-view.tsx'
@@ -14,6 +15,7 @@ const MAX_TAIL = 4096
  * It reads no key, so Ctrl-C reaches the process as a signal; closing it leaves the terminal as it was.
  */
 export class LiveView implements View {
+  readonly #output: Output
   readonly #board = new Board()
   readonly #filters = { stdout: new TerminalFilter(), stderr: new TerminalFilter() }
   readonly #ink: Instance
@@ -22,8 +24,10 @@ export class LiveView implements View {
   #timer: NodeJS.Timeout | null = null
   #write: (text: string) => void = () => undefined
 
-  constructor(stdout: NodeJS.WriteStream) {
+  constructor(output: Output, stdout: NodeJS.WriteStream) {
+    this.#output = output
     this.#ink = render(this.#tree(), { stdout, exitOnCtrlC: false, patchConsole: false })
+    output.redirect(text => this.#write(text))
   }
 
   take(record: WorkRecord): void {
@@ -40,6 +44,7 @@ export class LiveView implements View {
     if (this.#tail !== '') this.#show('\n')
     this.#add(this.#board.finish())
     this.#draw()
+    this.#output.redirect(null)
     this.#ink.unmount()
     await this.#ink.waitUntilExit()
   }
