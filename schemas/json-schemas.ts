@@ -11,7 +11,8 @@ import { bundleFile, releaseRecord } from './release.ts'
 import { stageFile } from './stage.ts'
 import { workRecord } from './work-record.ts'
 
-const RECORDS = {
+/** Every record that is written down, by the name of its JSON Schema. */
+export const RECORDS = {
   'author-manifest': authorManifest,
   'bundle-file': bundleFile,
   captures: capturesFile,
