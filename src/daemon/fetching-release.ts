@@ -28,11 +28,17 @@ export class FetchingRelease implements OpenRelease {
   #remote: Promise<Remote> | null = null
 
   /**
-   * @param local the release, reading only what is here.
+   * @param first the release, reading only what is here; or `remote.release` when peers are needed anyway.
    * @param connect gives the release with peers; asked once. It throws NO_PEER when peers may not be asked.
    */
-  constructor(local: OpenRelease, connect: () => Promise<Remote>, onClose: () => void) {
-    this.#local = local
+  constructor(
+    first: OpenRelease,
+    remote: Remote | null,
+    connect: () => Promise<Remote>,
+    onClose: () => void,
+  ) {
+    this.#local = first
+    this.#remote = remote ? Promise.resolve(remote) : null
     this.#connect = connect
     this.#onClose = onClose
   }
@@ -51,37 +57,38 @@ export class FetchingRelease implements OpenRelease {
   }
 
   async *entries(prefix?: string): AsyncGenerator<IndexEntry> {
-    let given = 0
-    try {
-      for await (const entry of this.#local.entries(prefix)) {
-        given++
-        yield entry
-      }
-      return
-    } catch (error) {
-      if (!isMissing(error)) throw error
-    }
-    const { network, release } = await this.#withPeers()
-    let seen = 0
-    for await (const entry of telling(network, this.#local.record.key, release.entries(prefix)))
-      if (++seen > given) yield entry
+    yield* this.#resume(
+      release => release.entries(prefix),
+      () => 1,
+      entry => entry,
+    )
+  }
+
+  async *read(file: FileEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    yield* this.#resume(
+      release => release.read(file, signal),
+      chunk => chunk.length,
+      (chunk, skip) => chunk.subarray(skip),
+    )
   }
 
   async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {
-    const local: WorkRecord[] = []
-    try {
-      for await (const record of this.#local.fetch(files, signal)) local.push(record)
-      yield* local
-      return
-    } catch (error) {
-      if (!isMissing(error)) throw error
+    if (this.#remote === null) {
+      const records: WorkRecord[] = []
+      try {
+        for await (const record of this.#local.fetch(files, signal)) records.push(record)
+        yield* records
+        return
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
     }
     const { network, release } = await this.#withPeers()
     const before = network.received
     const events: WorkRecord[] = []
     const stop = network.onRecord(record => events.push(record))
     try {
-      for await (const record of telling(network, this.#local.record.key, release.fetch(files, signal))) {
+      for await (const record of telling(network, this.record.key, release.fetch(files, signal))) {
         yield* events.splice(0)
         yield record
       }
@@ -92,23 +99,31 @@ export class FetchingRelease implements OpenRelease {
     yield receivedRecord(network, before)
   }
 
-  async *read(file: FileEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  /** What `read` gives of what is here; where something is missing, peers give the rest. */
+  async *#resume<T>(
+    read: (release: OpenRelease) => AsyncIterable<T>,
+    sizeOf: (item: T) => number,
+    cut: (item: T, skip: number) => T,
+  ): AsyncGenerator<T> {
     let given = 0
-    try {
-      for await (const chunk of this.#local.read(file, signal)) {
-        given += chunk.length
-        yield chunk
+    if (this.#remote === null) {
+      try {
+        for await (const item of read(this.#local)) {
+          given += sizeOf(item)
+          yield item
+        }
+        return
+      } catch (error) {
+        if (!isMissing(error)) throw error
       }
-      return
-    } catch (error) {
-      if (!isMissing(error)) throw error
     }
     const { network, release } = await this.#withPeers()
     let seen = 0
-    for await (const chunk of telling(network, this.#local.record.key, release.read(file, signal))) {
-      const skip = Math.max(0, given - seen)
-      seen += chunk.length
-      if (skip < chunk.length) yield chunk.subarray(skip)
+    for await (const item of telling(network, this.record.key, read(release))) {
+      const size = sizeOf(item)
+      const skip = Math.min(Math.max(0, given - seen), size)
+      seen += size
+      if (skip < size) yield cut(item, skip)
     }
   }
 
@@ -131,7 +146,11 @@ export function isMissing(error: unknown): boolean {
 }
 
 /** Replaces a bare NO_PEER by one that says what was tried. */
-async function* telling<T>(network: Network, key: string, items: AsyncIterable<T>): AsyncGenerator<T> {
+async function* telling<T>(
+  network: Network,
+  key: string,
+  items: AsyncIterable<T>,
+): AsyncGenerator<T> {
   let last = performance.now()
   try {
     for await (const item of items) {

@@ -88,18 +88,19 @@ async function fromPeers<T>(
   const network = await join(onRecord)
   const stop = onRecord ? network.onRecord(onRecord) : () => undefined
   const waited = () => performance.now() - start
+  let cause: unknown
   try {
     const deadline = start + (haveOlder ? Math.min(NEWER_MS, waitMs) : waitMs)
     const limits = { deadline, ...(signal ? { signal } : {}) }
     if (await waitForPeer(bundle, store, network, limits))
       return { value: await readPatiently(read, deadline, signal), network }
-    if (!haveOlder) throw network.noPeer(key, waited())
   } catch (error) {
     if (!isMissing(error)) throw error
-    if (!haveOlder) throw network.noPeer(key, waited(), error)
+    cause = error
   } finally {
     stop()
   }
+  if (!haveOlder) throw network.noPeer(key, waited(), cause)
   onRecord?.(stale(key, waited()))
   return null
 }

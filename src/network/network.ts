@@ -11,6 +11,7 @@ import { SwarmRoute } from './swarm-route.ts'
 import { listenTcp, TcpDialer, type TcpListener } from './tcp-route.ts'
 
 export type { PeerTraffic, Route } from './peer-connections.ts'
+export type { TcpListener } from './tcp-route.ts'
 
 /** One bundle among peers, until it is left. */
 export interface Membership {
@@ -25,8 +26,8 @@ export interface Membership {
 export interface Network {
   /** Looks for peers of a bundle on every route at once; with `announce` it lets itself be found instead. */
   join(bundle: Bundle, options?: { readonly announce?: boolean }): Membership
-  /** Accepts direct TCP peers from now on; where it listens. Throws LISTEN_FAILED. */
-  listen(where: HostPort): Promise<HostPort>
+  /** Accepts direct TCP peers until closed. Throws LISTEN_FAILED. */
+  listen(where: HostPort): Promise<TcpListener>
   /** Hears of peers that come, go and are dropped. Returns what ends it. */
   onRecord(listener: (record: WorkRecord) => void): () => void
   /** Open connections. */
@@ -45,7 +46,8 @@ export interface Network {
 }
 
 export interface ConnectOptions {
-  readonly onRecord?: (record: WorkRecord) => void
+  /** Hears what is said while the routes are opened. */
+  readonly onStart?: (record: WorkRecord) => void
   /** Aborting is the same as `destroy`. */
   readonly signal?: AbortSignal
 }
@@ -55,14 +57,13 @@ export async function connect(
   store: BundleStore,
   keyPair: NoiseKeyPair,
   settings: Settings,
-  { onRecord, signal }: ConnectOptions = {},
+  { onStart, signal }: ConnectOptions = {},
 ): Promise<Network> {
   signal?.throwIfAborted()
   const note = settings.network.bootstrap === 'public' ? await notePublicNodes(settings.home) : null
   const network = new OpenNetwork(store, keyPair, settings)
-  if (onRecord) network.onRecord(onRecord)
-  if (note) network.tell(note)
-  network.tell({ action: 'connect', status: 'start', message: describeRoutes(settings) })
+  if (note) onStart?.(note)
+  onStart?.({ action: 'connect', status: 'start', message: describeRoutes(settings) })
   if (signal) {
     const stop = () => void network.destroy()
     if (signal.aborted) stop()
@@ -126,11 +127,11 @@ class OpenNetwork implements Network {
     return membership
   }
 
-  async listen(where: HostPort): Promise<HostPort> {
+  async listen(where: HostPort): Promise<TcpListener> {
     const listener = await listenTcp(where, this.#keyPair, this.#connections)
     this.#tcpListeners.push(listener)
     if (this.#destroyed) listener.close()
-    return listener.address
+    return listener
   }
 
   get peers(): number {

@@ -27,8 +27,9 @@ export async function startSharing(
   signal?.throwIfAborted()
   const channel = new RecordChannel()
   const memberships = new Map<string, Membership>()
+  const listener = listen === null ? null : await network.listen(listen)
+  const listening = listener?.address ?? null
   const stopListening = network.onRecord(record => channel.push(record))
-  const listening = listen === null ? null : await network.listen(listen)
   if (listening)
     channel.push({
       action: 'share',
@@ -76,6 +77,7 @@ export async function startSharing(
     clearInterval(timer)
     signal?.removeEventListener('abort', onAbort)
     for (const membership of memberships.values()) membership.leave()
+    listener?.close()
     stopListening()
     channel.close()
   }
