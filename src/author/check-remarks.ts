@@ -43,7 +43,7 @@ function metadataRemarks({ manifest, locate }: ManifestFile, tree: Tree): Author
   const parts =
     typeof manifest.license === 'string' ? { '': manifest.license } : (manifest.license ?? {})
   for (const [part, expression] of Object.entries(parts)) {
-    for (const id of expression.split(/\s+(?:AND|OR|WITH)\s+|[()]+/)) {
+    for (const id of (expression ?? '').split(/\s+(?:AND|OR|WITH)\s+|[()]+/)) {
       if (id.trim() === '' || isKnownLicense(id.trim())) continue
       const near = nearestLicense(id.trim())
       const at = locate(part === '' ? ['license'] : ['license', part])

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { AuthorManifest, IndexEntry, WorkRecord } from '../../schemas/index.ts'
+import type { AuthorApp, AuthorManifest, IndexEntry, WorkRecord } from '../../schemas/index.ts'
 import { type ManifestFile, parseManifestFile } from '../core/manifest-file.ts'
 import { listOf, recordOf, textOf } from '../core/manifest-parts.ts'
 import { readYaml } from '../core/manifest-yaml.ts'
@@ -89,7 +89,9 @@ function salvage(value: unknown): AuthorManifest {
   const texts = (list: unknown) => listOf(list).flatMap(item => textOf(item) ?? [])
   const apps = Object.entries(recordOf(raw['apps'])).flatMap(([name, app]) => {
     const out = textOf(recordOf(app)['out'])
-    return [[name, { command: ['true'], ...(out === undefined ? {} : { out }) }] as const]
+    return [
+      [name, { command: ['true'], ...(out === undefined ? {} : { out }) }] as [string, AuthorApp],
+    ]
   })
   const images = Object.entries(recordOf(raw['images'])).flatMap(([name, image]) => {
     const source = textOf(recordOf(image)['source'])

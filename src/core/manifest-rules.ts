@@ -2,6 +2,7 @@ import { appFindings } from './manifest-app-rules.ts'
 import { type Finding, shorten } from './manifest-fault.ts'
 import { isRecord, listOf, recordOf, textOf } from './manifest-parts.ts'
 import { fileFinding, patternFindings, twinFindings } from './manifest-path-rules.ts'
+import { orcidFault } from './orcid.ts'
 import { nearest } from './text.ts'
 
 export interface RuleFindings {
@@ -89,14 +90,9 @@ function imageFindings(images: Readonly<Record<string, unknown>>): Finding[] {
 function orcidFindings(authors: unknown): Finding[] {
   return listOf(authors).flatMap((author, i): Finding[] => {
     const orcid = textOf(recordOf(author)['orcid'])
-    const digits = orcid?.replace(/^https:\/\/orcid\.org\//, '').replaceAll('-', '')
-    if (digits === undefined || !/^\d{15}[\dX]$/.test(digits)) return []
-    // ISO 7064 mod 11-2, as ORCID prescribes.
-    let sum = 0
-    for (const digit of digits.slice(0, 15)) sum = (sum + Number(digit)) * 2
-    const check = (12 - (sum % 11)) % 11
-    if (digits[15] === (check === 10 ? 'X' : String(check))) return []
-    const message = 'is no ORCID: its check digit is wrong, so a digit was mistyped'
-    return [{ path: ['authors', i, 'orcid'], value: orcid, message }]
+    const fault = orcid === undefined ? null : orcidFault(orcid)
+    // A wrong form is the schema's to say.
+    if (fault === null || fault.startsWith('expected')) return []
+    return [{ path: ['authors', i, 'orcid'], value: orcid, message: fault }]
   })
 }
