@@ -22,6 +22,13 @@ export const stageFile = z.strictObject({
   /** File state noted when each file was hashed, by path in the stage: `dev:ino:size:mtimeNs:ctimeNs`. */
   state: z.record(z.string(), z.string()),
   /** The unpacked image; the path is relative to the stage. */
-  rootfs: z.strictObject({ digest: sha256Digest, path: z.string() }).nullable(),
+  rootfs: z
+    .strictObject({
+      digest: sha256Digest,
+      path: z.string(),
+      /** PATH as the image's configuration gives it. */
+      searchPath: z.string().nullable(),
+    })
+    .nullable(),
 })
 export type StageFile = z.infer<typeof stageFile>

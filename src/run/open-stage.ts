@@ -22,6 +22,8 @@ export interface Stage {
 export interface OpenStageOptions {
   /** Hash everything again, whatever the noted file states say. */
   readonly rehash?: boolean
+  /** False for a run that uses no image: then none needs to be there. */
+  readonly image?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -32,7 +34,10 @@ export interface OpenStageOptions {
  */
 export async function openStage(folder: string, options: OpenStageOptions = {}): Promise<Stage> {
   const file = await readStageFile(folder)
-  const rootfs = file.rootfs ? resolve(folder, file.rootfs.path) : null
+  const wantsImage = options.image !== false && file.manifest.apps[file.app]!.image !== null
+  if (wantsImage && !file.rootfs)
+    fail('NOT_FOUND', `the stage "${folder}" was made without the image of its app`)
+  const rootfs = wantsImage ? resolve(folder, file.rootfs!.path) : null
   const found = await checkStage(folder, file, options)
   const faults = [...found.faults]
   const image = rootfs === null ? 'stat' : await checkRootfs(rootfs, options)

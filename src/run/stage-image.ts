@@ -4,6 +4,7 @@ import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
 import type { AppClosure } from '../core/app-closure.ts'
 import { fail } from '../core/errors.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
+import { readSearchPath } from './image-config.ts'
 import { assertRoom } from './room.ts'
 import { checkRootfs, noteRootfsState } from './rootfs-state.ts'
 
@@ -11,6 +12,8 @@ export interface StagedImage {
   readonly digest: string
   /** Absolute. */
   readonly path: string
+  /** PATH of its configuration. */
+  readonly searchPath: string | null
 }
 
 /**
@@ -33,19 +36,21 @@ export async function* stageImage(
     )
   const { cache, signal } = options
   const path = join(cache, 'rootfs', image.digest.replace('sha256:', ''))
+  const blobs = new Map(
+    files
+      .filter(file => file.path.includes('/blobs/sha256/'))
+      .map(file => [`sha256:${file.path.slice(file.path.lastIndexOf('/') + 1)}`, file]),
+  )
+  yield* source.fetch([blobOf(image.config)], signal)
+  const searchPath = await readSearchPath(image.config, source.read(blobOf(image.config), signal))
   const found = await checkRootfs(path, options)
-  if (found !== 'damaged') return { digest: image.digest, path }
+  if (found !== 'damaged') return { digest: image.digest, path, searchPath }
   // What is left of a damaged or half-known image must not be taken for the unpacked one.
   await rm(`${path}.json`, { force: true })
   await rm(path, { recursive: true, force: true })
   await assertRoom(
     cache,
     image.layers.reduce((sum, layer) => sum + layer.size, 0),
-  )
-  const blobs = new Map(
-    files
-      .filter(file => file.path.includes('/blobs/sha256/'))
-      .map(file => [`sha256:${file.path.slice(file.path.lastIndexOf('/') + 1)}`, file]),
   )
   const needed = [image.digest, ...image.layers.map(layer => layer.digest)].map(blobOf)
   yield* source.fetch(needed, signal)
@@ -60,7 +65,7 @@ export async function* stageImage(
     signal,
   )
   await noteRootfsState(unpacked.path)
-  return { digest: image.digest, path: unpacked.path }
+  return { digest: image.digest, path: unpacked.path, searchPath }
 
   function blobOf(digest: string): FileEntry {
     const file = blobs.get(digest)

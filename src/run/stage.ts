@@ -18,6 +18,8 @@ const WIDTH = 8
 export interface StageOptions {
   readonly cache: string
   readonly rehash?: boolean
+  /** False leaves the app's image where it is: for a run on the host itself. */
+  readonly image?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -50,7 +52,8 @@ export async function* stageRelease(
   const scratch = await makeScratchFolder(options.cache, 'stage')
   try {
     const state = yield* writeFiles(source, closure, parts, scratch, bytes, options.signal)
-    const rootfs = yield* stageImage(source, closure, parts.image, options)
+    const rootfs =
+      options.image === false ? null : yield* stageImage(source, closure, parts.image, options)
     const file: StageFile = {
       format: 0,
       key: source.identity.key,
@@ -62,11 +65,11 @@ export async function* stageRelease(
       entries: [...parts.inputs],
       expected: [...new Set(parts.expected.map(e => e.blake3))],
       state,
-      rootfs: rootfs && { digest: rootfs.digest, path: relative(folder, rootfs.path) },
+      rootfs: rootfs && { ...rootfs, path: relative(folder, rootfs.path) },
     }
     await writeStageFile(scratch, file)
     await chmod(scratch, 0o755)
-    const faster = await replaceFolder(scratch, folder, () => whole(folder, options.signal))
+    const faster = await replaceFolder(scratch, folder, () => whole(folder, options))
     if (faster) return faster
     yield { action: 'stage', status: 'ok', subject: appName, files: files.length, bytes }
     return { folder, file, rootfs: rootfs?.path ?? null, checked: 'hashed' }
@@ -166,8 +169,8 @@ async function* writeFiles(
   return state
 }
 
-const whole = (folder: string, signal?: AbortSignal) =>
-  openStage(folder, signal ? { signal } : {}).catch(error => {
+const whole = (folder: string, options: StageOptions) =>
+  openStage(folder, options).catch(error => {
     if (error instanceof ReproError) return null
     throw error
   })
