@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { fidelities, runtimeNames } from '../../schemas/index.ts'
+import { fidelities, type RuntimeName, runtimeNames } from '../../schemas/index.ts'
 import { ExitCode } from '../../src/core/exit-codes.ts'
-import { planRun, type RunOptions, run as runApp } from '../../src/daemon/operations/run.ts'
+import { type Allowed, planRun, type RunOptions, run as runApp } from '../../src/daemon/operations/run.ts'
 import { collect } from '../collect.ts'
 import { defineCommand } from '../command.ts'
 import { parseTimeMs } from '../parse-number.ts'
@@ -11,7 +11,7 @@ import { exitCodeOf, printVerdict } from '../render/verdict.ts'
 
 interface Flags {
   readonly set?: readonly string[]
-  readonly runtime: string
+  readonly runtime: 'auto' | RuntimeName
   readonly minFidelity?: (typeof fidelities)[number]
   readonly out?: string
   readonly offline?: boolean
@@ -24,8 +24,7 @@ interface Flags {
   readonly withHost?: boolean
 }
 
-const ALLOWED = ['network', 'host', 'gpu'] as const
-type Allowed = (typeof ALLOWED)[number]
+const ALLOWED: readonly Allowed[] = ['network', 'host', 'gpu']
 
 export const run = defineCommand<Flags>({
   exitCodes: [0, 1, 2, 4, 5, 6, 7, 8, 130],
@@ -69,7 +68,7 @@ export const run = defineCommand<Flags>({
       set: flags.set ?? [],
       allow: flags.allow ?? [],
       ...(app === undefined ? {} : { app }),
-      ...(flags.runtime === 'auto' ? {} : { runtime: flags.runtime as never }),
+      runtime: flags.runtime,
       ...(flags.minFidelity === undefined ? {} : { minFidelity: flags.minFidelity }),
       ...(flags.out === undefined ? {} : { out: flags.out }),
       ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
@@ -83,7 +82,7 @@ export const run = defineCommand<Flags>({
     }
     const result = await context.follow(runApp(settings, ref!, options), { live: true })
     const typed = app === undefined ? ref! : `${ref} ${app}`
-    printVerdict(result.receipt, { typed, ...result }, output)
+    printVerdict(result.receipt, { typed, folder: result.folder, out: result.out }, output)
     output.record(resultRecord({ ...result }))
     return exitCodeOf(result.receipt)
   },

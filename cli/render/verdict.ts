@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { OutputResult, Receipt } from '../../schemas/index.ts'
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import { count, formatBytes, formatDuration } from '../../src/core/text.ts'
@@ -15,9 +16,10 @@ const STYLES: Record<Receipt['verdict'], Style> = {
 export interface RunPlace {
   /** The reference as it was typed, with the app. */
   readonly typed: string
-  readonly runFolder: string
-  readonly receiptPath: string
-  readonly outputs: string
+  /** Folder of the run, with receipt.json, stdout.log and stderr.log. */
+  readonly folder: string
+  /** Where the outputs are. */
+  readonly out: string
 }
 
 /** The last lines of `repro run`: the verdict, what differs and where, the receipt, and what to try next. */
@@ -29,7 +31,7 @@ export function printVerdict(receipt: Receipt, place: RunPlace, output: Output):
   for (const one of receipt.outputs)
     output.line(`  ${one.path.padEnd(width)}  ${describeOutput(one)}`)
   output.line(describeHow(receipt))
-  output.line(`receipt ${place.receiptPath}`)
+  output.line(`receipt ${join(place.folder, 'receipt.json')}`)
   for (const hint of nextSteps(receipt, place)) output.say(`next: ${hint}`)
 }
 
@@ -101,21 +103,21 @@ function nextSteps(receipt: Receipt, place: RunPlace): string[] {
     case 'within tolerance': {
       const [param] = Object.keys(receipt.params)
       return [
-        `look at the outputs in ${place.outputs}`,
+        `look at the outputs in ${place.out}`,
         ...(param === undefined ? [] : [`repro run ${place.typed} --set ${param}=…`]),
       ]
     }
     case 'differs':
       return [
-        `look at the outputs in ${place.outputs}`,
+        `look at the outputs in ${place.out}`,
         `repro run ${place.typed} --plan   # other runtimes to try with --runtime`,
         show,
       ]
     case 'failed':
-      return [`read ${place.runFolder}/stderr`, show]
+      return [`read ${join(place.folder, 'stderr.log')}`, show]
     case 'nothing declared':
       return [
-        `look at the outputs in ${place.outputs}`,
+        `look at the outputs in ${place.out}`,
         ...(receipt.key === null
           ? [`repro run ${place.typed} --record   # keep these outputs as the expected ones`]
           : []),

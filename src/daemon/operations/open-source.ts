@@ -10,6 +10,8 @@ export interface OpenSourceOptions {
   /** As `OpenOptions.network` of core/home.ts. */
   readonly network: 'never' | 'missing' | 'newest'
   readonly history?: 'all' | 'cheap'
+  /** Captures `host:` images of a folder again. */
+  readonly recapture?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -33,6 +35,7 @@ export async function* openSource(
     const { prepareBundle } = await import('../../author/prepare.ts')
     const source = yield* prepareBundle(ref.path, {
       settings,
+      ...(options.recapture ? { recapture: true } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
     })
     return { source, close: async () => undefined }

@@ -1,0 +1,129 @@
+import type { WorkRecord } from '../../../schemas/index.ts'
+import { chooseApp } from '../../core/choose-app.ts'
+import { fail, ReproError } from '../../core/errors.ts'
+import { parseReference, type Reference } from '../../core/reference.ts'
+import type { Settings } from '../../core/settings.ts'
+import type { Plan } from '../../run/plan.ts'
+import {
+  type PreparedRun,
+  prepareRun,
+  type RunOptions as RoomOptions,
+} from '../../run/prepare-run.ts'
+import { type RunResult, runStage } from '../../run/run-stage.ts'
+import { stageRelease } from '../../run/stage.ts'
+import { openSource } from './open-source.ts'
+
+export type Allowed = 'network' | 'host' | 'gpu'
+
+export interface RunOptions extends Omit<RoomOptions, 'home' | 'cache' | 'allowNetwork'> {
+  /** The app; `default` or the only one when absent. */
+  readonly app?: string
+  /** What the app may have beyond its image: the network, the bare host where no image can run, a GPU. */
+  readonly allow?: readonly Allowed[]
+  /** Asks no peer. */
+  readonly offline?: boolean
+  /** Captures `host:` images of a folder again. */
+  readonly recapture?: boolean
+  /** Keeps the outputs as the expected ones of the folder. */
+  readonly record?: boolean
+}
+
+/**
+ * Runs an app of a folder, a key or a name. The store is closed before the app executes, so that another command
+ * can use it meanwhile. Throws what opening, preparing, staging and running throw; an app that fails is no throw.
+ */
+export async function* run(
+  settings: Settings,
+  ref: string,
+  options: RunOptions,
+): AsyncGenerator<WorkRecord, RunResult> {
+  const reference = parseReference(ref)
+  if (options.record && reference.kind !== 'folder')
+    fail('USAGE', `--record keeps outputs in the folder of their author, and "${ref}" is none`, {
+      hints: ['repro run . --record'],
+    })
+  const { prepared, stage } = yield* stageOf(settings, reference, options)
+  const result = yield* runStage(stage, prepared)
+  if (options.record && reference.kind === 'folder') {
+    const { recordOutputs } = await import('../../author/record-outputs.ts')
+    yield* recordOutputs(reference.path, result)
+  }
+  return result
+}
+
+/** What `run` would do, without fetching the inputs or executing anything. */
+export async function* planRun(
+  settings: Settings,
+  ref: string,
+  options: RunOptions,
+): AsyncGenerator<WorkRecord, Plan> {
+  const reference = parseReference(ref)
+  const opened = yield* openSource(settings, reference, sourceOptions(options))
+  try {
+    const { manifest, identity } = opened.source
+    const app = chooseApp(manifest, options.app ?? appIn(reference))
+    const prepared = yield* prepare(manifest, app, settings, options)
+    return prepared.planWith(prepared.chosen, { identity, searchPath: null })
+  } finally {
+    await opened.close()
+  }
+}
+
+async function* stageOf(settings: Settings, reference: Reference, options: RunOptions) {
+  const opened = yield* openSource(settings, reference, sourceOptions(options))
+  try {
+    const { source } = opened
+    const app = chooseApp(source.manifest, options.app ?? appIn(reference))
+    const prepared = yield* prepare(source.manifest, app, settings, options)
+    const stage = yield* stageRelease(source, app, {
+      cache: settings.cache,
+      rehash: options.rehash === true,
+      ...(options.signal ? { signal: options.signal } : {}),
+    })
+    return { prepared, stage }
+  } finally {
+    await opened.close()
+  }
+}
+
+async function* prepare(
+  manifest: PreparedRun['manifest'],
+  app: string,
+  settings: Settings,
+  options: RunOptions,
+): AsyncGenerator<WorkRecord, PreparedRun> {
+  const allow = options.allow ?? []
+  if (allow.includes('gpu'))
+    yield { action: 'warning', message: 'no runtime here hands on a GPU: --allow gpu does nothing' }
+  const wish: RoomOptions = {
+    runtimeOrder: settings.runtimeOrder,
+    ...options,
+    home: settings.home,
+    cache: settings.cache,
+    allowNetwork: allow.includes('network'),
+  }
+  try {
+    return yield* prepareRun(manifest, app, wish)
+  } catch (error) {
+    const none = error instanceof ReproError && error.code === 'NO_RUNTIME'
+    const auto = options.runtime === undefined || options.runtime === 'auto'
+    if (!none || !auto || !allow.includes('host') || options.minFidelity) throw error
+    yield {
+      action: 'warning',
+      message: 'no runtime can run the image here: running on the bare host',
+    }
+    return yield* prepareRun(manifest, app, { ...wish, runtime: 'host' })
+  }
+}
+
+function sourceOptions({ offline, recapture, signal }: RunOptions) {
+  return {
+    network: offline ? ('never' as const) : ('missing' as const),
+    ...(recapture ? { recapture } : {}),
+    ...(signal ? { signal } : {}),
+  }
+}
+
+function appIn(reference: Reference): string | undefined {
+  return reference.kind === 'key' || reference.kind === 'name' ? reference.app : undefined
+}
