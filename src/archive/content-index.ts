@@ -165,34 +165,51 @@ async function* walk(
   depth: number,
 ): AsyncGenerator<IndexEntry> {
   if (depth > MAX_LEVELS) invalid('it has too many levels')
+  const nodes = await readSegment(hash, read)
+  const [first, last] = [nodes[0], nodes.at(-1)]
+  if (parent && (parent.first !== firstOf(first) || parent.last !== lastOf(last)))
+    invalid(`the segment ${hash} does not cover what the list says`)
+  for (const { entry, line } of nodes) {
+    if (entry) yield entry
+    else if (line && (prefix === undefined || mayHold(prefix, line)))
+      yield* walk(line.segment, line, read, prefix, depth + 1)
+  }
+}
+
+const firstOf = (node: IndexNode | undefined) => node?.entry?.path ?? node?.line?.first
+const lastOf = (node: IndexNode | undefined) => node?.entry?.path ?? node?.line?.last
+
+/** One line of a segment: an entry, or a segment of the level below with what it covers. */
+export interface IndexNode {
+  readonly entry: IndexEntry | null
+  readonly segment: string | null
+  readonly line?: SegmentLine
+  readonly entries: number
+}
+
+/** The lines of one segment, checked against its hash and its form. Throws HASH_MISMATCH, RECORD_INVALID, PATH_UNSAFE. */
+export async function readSegment(hash: string, read: SegmentReader): Promise<IndexNode[]> {
   const text = await read(hash)
   if (text === null) fail('HASH_MISMATCH', `the segment ${hash} of the content index is missing`)
-  if (text.length > MAX_SEGMENT_BYTES)
+  if (Buffer.byteLength(text) > MAX_SEGMENT_BYTES)
     invalid(`the segment ${hash} is larger than ${MAX_SEGMENT_BYTES} bytes`)
   if (blake3(text) !== hash)
     fail(
       'HASH_MISMATCH',
       `the segment ${hash} of the content index has other bytes than its hash says`,
     )
-  let first: string | null = null
-  let last: string | null = null
+  const nodes: IndexNode[] = []
   for (const value of parseLines(text, hash)) {
     if (typeof value === 'object' && value !== null && 'segment' in value) {
       const line = parseWith(() => segmentLine.parse(value))
-      first ??= line.first
-      last = line.last
-      if (prefix === undefined || mayHold(prefix, line))
-        yield* walk(line.segment, line, read, prefix, depth + 1)
+      nodes.push({ entry: null, segment: line.segment, line, entries: line.entries })
     } else {
       const entry = parseWith(() => indexEntry.parse(value))
       assertArchivePath(entry.path)
-      first ??= entry.path
-      last = entry.path
-      yield entry
+      nodes.push({ entry, segment: null, entries: 1 })
     }
   }
-  if (parent && (parent.first !== first || parent.last !== last))
-    invalid(`the segment ${hash} does not cover what the list says`)
+  return nodes
 }
 
 function* parseLines(text: string, hash: string): Generator<unknown> {

@@ -1,0 +1,249 @@
+import { lstat, lutimes, rm, rmdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
+import { asReproError, fail, ReproError } from '../core/errors.ts'
+import type { OpenRelease } from '../core/home.ts'
+import type { ReleaseSource } from '../core/release-source.ts'
+import { HashPool } from '../system/hash-pool.ts'
+import { parallel } from '../system/parallel.ts'
+import { TreeWriter } from '../system/tree-writer.ts'
+import { finishCheckout, startCheckout } from './checkout-files.ts'
+import { openFolderRelease, readCheckoutState } from './folder-release.ts'
+import { compareLocal, walkFolder } from './local-files.ts'
+import { assertTwinsFit } from './path-twins.ts'
+
+export interface CheckoutOptions {
+  /** Which paths are wanted; all of them when absent. What an earlier checkout brought is kept up to date too. */
+  readonly filter?: (path: string) => boolean
+  /** Overwrites and removes what the user changed. */
+  readonly force?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface CheckoutResult {
+  readonly folder: string
+  readonly written: number
+  readonly unchanged: number
+  readonly removed: number
+  readonly bytes: number
+  readonly partial: boolean
+}
+
+interface Plan {
+  readonly write: readonly IndexEntry[]
+  readonly remove: readonly string[]
+  readonly unchanged: number
+  readonly partial: boolean
+  readonly conflicts: readonly { readonly path: string; readonly what: string }[]
+}
+
+const WRITES_AT_ONCE = 16
+const PROGRESS_MS = 200
+
+/**
+ * Writes a release into a folder, with what `verifyFolder` needs beside it. What is already there and right is left
+ * alone, so an interrupted checkout is finished by repeating it. Throws TARGET_CHANGED before anything is touched when
+ * the user changed something that would be replaced; PATH_UNSAFE, LINK_UNSAFE, HASH_MISMATCH, NO_PEER, DISK_FULL.
+ */
+export async function* checkoutRelease(
+  source: ReleaseSource | OpenRelease,
+  folder: string,
+  options: CheckoutOptions = {},
+): AsyncGenerator<WorkRecord, CheckoutResult> {
+  try {
+    return yield* checkout(source, folder, options)
+  } catch (error) {
+    throw asReproError(error)
+  }
+}
+
+async function* checkout(
+  source: ReleaseSource | OpenRelease,
+  folder: string,
+  options: CheckoutOptions,
+): AsyncGenerator<WorkRecord, CheckoutResult> {
+  const { signal } = options
+  const writer = new TreeWriter(folder)
+  await writer.writeFolder('.repro')
+  const state = await readCheckoutState(folder)
+  if (state && state.key !== source.identity.key && !options.force)
+    fail('TARGET_CHANGED', `"${folder}" holds a release of another bundle, "${state.key}"`, {
+      hints: ['fetch to another folder, or replace what is there with --force'],
+    })
+  if (state && !state.complete) await sweepTemporaries(folder)
+  const plan = await planCheckout(source, folder, options)
+  if (plan.conflicts.length > 0 && !options.force) {
+    for (const { path, what } of plan.conflicts)
+      yield { action: 'write', status: 'error', subject: path, message: what }
+    refuse(folder, plan)
+  }
+  await startCheckout(folder, source, state, plan.partial)
+  const files = plan.write.filter((entry): entry is FileEntry => entry.type === 'file')
+  yield* source.fetch(files, signal)
+  for (const path of plan.remove) await removeFile(folder, path)
+  const bytes = yield* writeEntries(source, writer, plan.write, signal)
+  await finishCheckout(folder, source, plan.partial)
+  const result = {
+    folder,
+    written: plan.write.length,
+    unchanged: plan.unchanged,
+    removed: plan.remove.length,
+    bytes,
+    partial: plan.partial,
+  }
+  yield { action: 'write', status: 'ok', subject: folder, files: files.length, bytes, data: result }
+  return result
+}
+
+async function planCheckout(
+  source: ReleaseSource,
+  folder: string,
+  options: CheckoutOptions,
+): Promise<Plan> {
+  const { filter = () => true, signal } = options
+  const before = await earlierEntries(folder)
+  const pool = new HashPool(source.manifest.index.bytes, source.manifest.index.entries)
+  const write: IndexEntry[] = []
+  const remove: string[] = []
+  const conflicts: { path: string; what: string }[] = []
+  let unchanged = 0
+  let partial = false
+  const selected: string[] = []
+  const current = new Set<string>()
+  try {
+    const compared = parallel(source.entries(), pool.width, async entry => {
+      const earlier = before.get(entry.path)
+      const local = await compareLocal(folder, entry, pool, signal)
+      const replaceable =
+        local.is === 'other' &&
+        earlier !== undefined &&
+        (await compareLocal(folder, earlier, pool, signal)).is === 'equal'
+      return { entry, earlier, local, replaceable }
+    })
+    for await (const { entry, earlier, local, replaceable } of compared) {
+      current.add(entry.path)
+      if (!filter(entry.path) && (earlier === undefined || local.is === 'missing')) {
+        if (local.is !== 'equal') partial = true
+        continue
+      }
+      selected.push(entry.path)
+      if (local.is === 'equal') unchanged++
+      else {
+        write.push(entry)
+        if (local.is === 'other' && !replaceable)
+          conflicts.push({ path: entry.path, what: local.what })
+      }
+    }
+    for (const [path, entry] of before) {
+      if (current.has(path) || entry.type === 'folder') continue
+      const local = await compareLocal(folder, entry, pool, signal)
+      if (local.is === 'missing') continue
+      remove.push(path)
+      if (local.is === 'other')
+        conflicts.push({ path, what: `${local.what}, and is not in the release any more` })
+    }
+  } finally {
+    await pool.close()
+  }
+  await assertTwinsFit(join(folder, '.repro'), selected)
+  return {
+    write,
+    remove,
+    unchanged,
+    partial,
+    conflicts: conflicts.filter(one => !blockedBy(one, remove)),
+  }
+}
+
+/** A path whose place is taken only by what goes away is no conflict. */
+function blockedBy(conflict: { path: string }, remove: readonly string[]): boolean {
+  return remove.some(
+    path =>
+      path !== conflict.path &&
+      (conflict.path.startsWith(`${path}/`) || path.startsWith(`${conflict.path}/`)),
+  )
+}
+
+/** What an earlier checkout wrote here, by path; empty when there was none or its notes are damaged. */
+async function earlierEntries(folder: string): Promise<Map<string, IndexEntry>> {
+  const entries = new Map<string, IndexEntry>()
+  try {
+    const release = await openFolderRelease(folder)
+    for await (const entry of release.entries()) entries.set(entry.path, entry)
+  } catch (error) {
+    if (!(error instanceof ReproError)) throw error
+    entries.clear()
+  }
+  return entries
+}
+
+async function* writeEntries(
+  source: ReleaseSource,
+  writer: TreeWriter,
+  entries: readonly IndexEntry[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WorkRecord, number> {
+  const date = source.identity.date === null ? new Date() : new Date(source.identity.date)
+  const totalBytes = entries.reduce((sum, one) => sum + (one.type === 'file' ? one.size : 0), 0)
+  let bytes = 0
+  let files = 0
+  let shown = 0
+  const write = async (entry: IndexEntry) => {
+    signal?.throwIfAborted()
+    if (entry.type === 'folder') {
+      await writer.writeFolder(entry.path)
+      return 0
+    }
+    if (entry.type === 'link') await writer.writeLink(entry)
+    else await writer.writeFile(entry, source.read(entry, signal), signal)
+    await lutimes(join(writer.root, entry.path), date, date)
+    return entry.type === 'file' ? entry.size : 0
+  }
+  for await (const size of parallel(entries, WRITES_AT_ONCE, write)) {
+    bytes += size
+    files++
+    if (Date.now() - shown < PROGRESS_MS) continue
+    shown = Date.now()
+    const totals = { totalBytes, totalFiles: entries.length }
+    yield { action: 'progress', subject: 'write', bytes, files, ...totals }
+  }
+  return bytes
+}
+
+/** Removes a file or link of an earlier release, and folders that are empty then. */
+async function removeFile(folder: string, path: string): Promise<void> {
+  await unlink(join(folder, path)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  for (let above = dirname(path); above !== '.'; above = dirname(above)) {
+    const gone = await rmdir(join(folder, above)).then(
+      () => true,
+      () => false,
+    )
+    if (!gone) return
+  }
+}
+
+/** Takes away half-written files of an interrupted checkout. */
+async function sweepTemporaries(folder: string): Promise<void> {
+  for await (const { path, folder: isFolder } of walkFolder(folder, () => false)) {
+    if (isFolder || !/(^|\/)\.[^/]+\.[0-9]+\.[0-9a-f]{12}\.tmp$/.test(path)) continue
+    const stats = await lstat(join(folder, path))
+    if (stats.isFile() || stats.isSymbolicLink()) await rm(join(folder, path), { force: true })
+  }
+}
+
+function refuse(folder: string, plan: Plan): never {
+  const { conflicts } = plan
+  fail(
+    'TARGET_CHANGED',
+    `${conflicts.length === 1 ? `"${conflicts[0]!.path}"` : `${conflicts.length} files`} in "${folder}" would be overwritten, and ${conflicts.length === 1 ? 'is' : 'are'} not as the last fetch wrote ${conflicts.length === 1 ? 'it' : 'them'}`,
+    {
+      hints: [
+        'fetch to another folder, or move your changes away',
+        'to replace them, repeat the command with --force',
+      ],
+      data: { paths: conflicts.slice(0, 100).map(one => one.path) },
+    },
+  )
+}

@@ -1,0 +1,171 @@
+import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
+import { asReproError, ReproError } from '../core/errors.ts'
+import type { ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
+import { createBlake3 } from '../system/blake3.ts'
+import { HashPool } from '../system/hash-pool.ts'
+import { parallel } from '../system/parallel.ts'
+import { IMAGES_FOLDER } from './drive-paths.ts'
+import { openFolderRelease } from './folder-release.ts'
+import { compareLocal, walkFolder } from './local-files.ts'
+
+/** What re-hashing found. Nothing is wrong when the three lists are empty. */
+export interface VerifyResult {
+  readonly identity: ReleaseIdentity
+  readonly files: number
+  readonly bytes: number
+  readonly missing: readonly string[]
+  readonly changed: readonly string[]
+  readonly extra: readonly string[]
+  /** True when only a part of the release was fetched, and only that was looked at. */
+  readonly partial: boolean
+}
+
+const AT_ONCE = 8
+const PROGRESS_MS = 200
+
+/**
+ * Re-hashes every file of a release as its source has it. Yields a `verify` record for each that is missing or
+ * changed, and `progress`. Does not throw for those: look at the result.
+ */
+export async function* verifyRelease(
+  source: ReleaseSource,
+  signal?: AbortSignal,
+): AsyncGenerator<WorkRecord, VerifyResult> {
+  const found = new Findings(source)
+  const files: FileEntry[] = []
+  for await (const entry of source.entries()) if (entry.type === 'file') files.push(entry)
+  for await (const { file, fault } of parallel(files, AT_ONCE, async file => ({
+    file,
+    fault: await faultOf(source, file, signal),
+  }))) {
+    found.count(file.size)
+    if (fault) yield found.report(fault.missing ? 'missing' : 'changed', file.path, fault.what)
+    else yield* found.progress()
+  }
+  return found.result(false)
+}
+
+/**
+ * Re-hashes a folder that `get` wrote, with no store and no peer: the record's signature, manifest, index, and each
+ * file; names what is missing, changed or extra. Throws NOT_FOUND, SIGNATURE_INVALID, RECORD_INVALID, HASH_MISMATCH.
+ */
+export async function* verifyFolder(
+  folder: string,
+  signal?: AbortSignal,
+): AsyncGenerator<WorkRecord, VerifyResult> {
+  const release = await openFolderRelease(folder)
+  const { partial } = release.state
+  const found = new Findings(release)
+  const known = new Set<string>()
+  const { bytes, entries } = release.manifest.index
+  const pool = new HashPool(bytes, entries)
+  try {
+    const compared = parallel(release.entries(), pool.width, async entry => {
+      known.add(entry.path)
+      return { entry, state: await compareLocal(folder, entry, pool, signal) }
+    })
+    for await (const { entry, state } of compared) {
+      if (state.is === 'missing' && partial) continue
+      found.count(entry.type === 'file' ? entry.size : 0)
+      if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
+      else if (state.is === 'other') yield found.report('changed', entry.path, state.what)
+      else yield* found.progress()
+    }
+  } finally {
+    await pool.close()
+  }
+  const parents = foldersAbove(known)
+  for await (const item of walkFolder(folder, isOurs)) {
+    if (known.has(item.path) || (item.folder && parents.has(item.path))) continue
+    yield found.report('extra', item.path, 'is not in the release')
+  }
+  return found.result(partial)
+}
+
+/** Repro's own files beside a checkout, which the index does not cover. */
+function isOurs(path: string): boolean {
+  return (
+    path.startsWith('.repro/') && path !== IMAGES_FOLDER && !path.startsWith(`${IMAGES_FOLDER}/`)
+  )
+}
+
+function foldersAbove(paths: ReadonlySet<string>): Set<string> {
+  const folders = new Set(['.repro'])
+  for (const path of paths) {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const folder = path.slice(0, at)
+      if (folders.has(folder)) break
+      folders.add(folder)
+    }
+  }
+  return folders
+}
+
+async function faultOf(
+  source: ReleaseSource,
+  file: FileEntry,
+  signal?: AbortSignal,
+): Promise<{ missing: boolean; what: string } | null> {
+  const hasher = createBlake3()
+  let size = 0
+  try {
+    for await (const chunk of source.read(file, signal)) {
+      hasher.update(chunk)
+      size += chunk.length
+    }
+  } catch (error) {
+    if (signal?.aborted) throw asReproError(error)
+    const missing = error instanceof ReproError ? error.code === 'NO_PEER' : isMissing(error)
+    return { missing, what: missing ? 'is not here' : (error as Error).message }
+  }
+  if (size !== file.size)
+    return { missing: false, what: `has ${size} bytes, expected ${file.size}` }
+  const hash = hasher.hex()
+  if (hash === file.blake3) return null
+  return { missing: false, what: `has the hash ${hash}, expected ${file.blake3}` }
+}
+
+const isMissing = (error: unknown) => (error as { code?: string }).code === 'ENOENT'
+
+class Findings {
+  readonly #identity: ReleaseIdentity
+  readonly #totals: { totalBytes: number; totalFiles: number }
+  readonly #lists = { missing: [] as string[], changed: [] as string[], extra: [] as string[] }
+  #files = 0
+  #bytes = 0
+  #shown = Date.now()
+
+  constructor(source: ReleaseSource) {
+    const { files, bytes } = source.manifest.index
+    this.#identity = source.identity
+    this.#totals = { totalBytes: bytes, totalFiles: files }
+  }
+
+  count(bytes: number): void {
+    this.#files++
+    this.#bytes += bytes
+  }
+
+  report(list: 'missing' | 'changed' | 'extra', path: string, message: string): WorkRecord {
+    this.#lists[list].push(path)
+    return { action: 'verify', status: 'error', subject: path, message, data: { found: list } }
+  }
+
+  *progress(): Generator<WorkRecord> {
+    if (Date.now() - this.#shown < PROGRESS_MS) return
+    this.#shown = Date.now()
+    const done = { bytes: this.#bytes, files: this.#files }
+    yield { action: 'progress', subject: 'verify', ...done, ...this.#totals }
+  }
+
+  result(partial: boolean): VerifyResult {
+    for (const list of Object.values(this.#lists)) list.sort()
+    return {
+      identity: this.#identity,
+      files: this.#files,
+      bytes: this.#bytes,
+      ...this.#lists,
+      partial,
+    }
+  }
+}
