@@ -1,0 +1,4 @@
+declare module 'hypercore/lib/messages.js' {
+  const messages: { readonly wire: { readonly data: object } }
+  export default messages
+}
