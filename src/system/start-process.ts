@@ -62,7 +62,7 @@ export async function startProcess(
   await err!.closeWriter()
   const guard =
     child.pid !== undefined && (launch.cleanup.length > 0 || launch.started.kind === 'spawn')
-      ? startGuard(child.pid, launch.cleanup, launch.env)
+      ? startGuard(child.pid, options.runId, launch.cleanup, launch.env)
       : null
 
   const tap = tapTail(err!.reader)

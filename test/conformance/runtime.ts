@@ -260,7 +260,7 @@ export function describeRuntime(name: RuntimeName, gaps: Partial<Record<Gap, str
 
     check('leaves no process when we are killed', async () => {
       const mark = `76543.${process.pid}${user.uid}`
-      await shell(`sleep ${mark} & sleep ${mark}`, {
+      await shell(`setsid sleep ${mark} & sleep ${mark}`, {
         async onStart(pid) {
           expect(await until(() => processesWith(`sleep\0${mark}`).length >= 2)).toBe(true)
           process.kill(pid, 'SIGKILL')
