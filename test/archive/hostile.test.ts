@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto'
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import Corestore from 'corestore'
+import Hyperbee from 'hyperbee'
+import Hyperdrive from 'hyperdrive'
+import { expect, onTestFinished, test } from 'vitest'
+import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
+import { checkoutRelease } from '../../src/archive/checkout.ts'
+import { encodeCoreManifest, keyOfCoreManifest } from '../../src/archive/core-manifest.ts'
+import { signRecord } from '../../src/archive/release-record.ts'
+import { canonicalJson } from '../../src/core/canonical-json.ts'
+import { formatKey } from '../../src/core/reference.ts'
+import { blake3 } from '../../src/system/blake3.ts'
+import { signingKeyFromSeed } from '../../src/system/signing.ts'
+import {
+  all,
+  bytesOf,
+  codeOf,
+  drain,
+  entryOf,
+  openHome,
+  prepareEntries,
+  temporaryFolder,
+} from './helpers.ts'
+
+/** What a dishonest author writes: anything, signed with the right key. */
+interface Forgery {
+  readonly index: string
+  readonly totals?: { entries: number; files: number; bytes: number }
+  readonly files?: Readonly<Record<string, string>>
+  readonly manifest?: (text: string) => string
+  readonly announced?: (hash: string) => string
+  readonly after?: (drive: Hyperdrive) => Promise<void>
+}
+
+async function forge(forgery: Forgery) {
+  const folder = await temporaryFolder()
+  const seed = createHash('sha256').update(folder).digest()
+  const signer = signingKeyFromSeed(seed)
+  const publicKey = Buffer.from(signer.publicKey, 'hex')
+  const store = new Corestore(join(folder, 'store'))
+  const session = store.session()
+  const keyPair = { publicKey, secretKey: Buffer.concat([seed, publicKey]) }
+  const bee = new Hyperbee(session.get({ keyPair, exclusive: true }), {
+    keyEncoding: 'utf-8',
+    valueEncoding: 'json',
+    metadata: { contentFeed: null },
+  })
+  const drive = new Hyperdrive(session, null, { _db: bee })
+  await drive.ready()
+  onTestFinished(async () => {
+    await drive.close()
+    await store.close()
+  })
+  const coreManifest = encodeCoreManifest(signer.publicKey)
+  const key = formatKey(await keyOfCoreManifest(coreManifest))
+  expect(key).toBe(formatKey(drive.key))
+  for (const [path, text] of Object.entries(forgery.files ?? {}))
+    await drive.put(`/${path}`, Buffer.from(text))
+  const hash = blake3(forgery.index)
+  await drive.put(`/.repro/index/${hash}.jsonl`, Buffer.from(forgery.index))
+  const totals = forgery.totals ?? { entries: 1, files: 1, bytes: 1 }
+  const honest = prepareEntries(folder, [], { index: { blake3: hash, ...totals } }).manifestText
+  const manifest = forgery.manifest?.(honest) ?? honest
+  await drive.put('/.repro/manifest.json', Buffer.from(manifest))
+  await forgery.after?.(drive)
+  const contentHash = `blake3:${forgery.announced?.(blake3(manifest)) ?? blake3(manifest)}`
+  const fields = {
+    format: 0 as const,
+    key,
+    release: 1,
+    date: '2026-01-01T00:00:00.000Z',
+    driveVersion: drive.version,
+    contentHash,
+    files: totals.files,
+    bytes: totals.bytes,
+    coreManifest,
+  }
+  await drive.put('/.repro/releases/1.json', Buffer.from(signRecord(fields, signer).text))
+  const reader = await openHome()
+  const copy = await reader.store.open(key)
+  const left = store.replicate(true)
+  const right = reader.store.replicate(false)
+  for (const stream of [left, right]) stream.on('error', () => undefined)
+  left.pipe(right).pipe(left)
+  onTestFinished(() => {
+    left.destroy()
+    right.destroy()
+  })
+  await copy.update({ timeoutMs: 5000 })
+  return copy
+}
+
+const near = { history: 'cheap', stallMs: 1500 } as const
+const line = (entry: object) => `${canonicalJson(entry)}\n`
+const file = (path: string, text = 'x') => entryOf(path, text)
+const opens = async (forgery: Forgery) => await codeOf((await forge(forgery)).openRelease({}, near))
+
+test('a manifest that is not what the record says, or no valid one', async () => {
+  const index = line(file('a'))
+  expect(await opens({ index })).toBe('no error')
+  expect(await opens({ index, announced: () => '0'.repeat(64) })).toBe('HASH_MISMATCH')
+  expect(await opens({ index, manifest: () => 'no json' })).toBe('RECORD_INVALID')
+  expect(await opens({ index, manifest: text => ` ${text}` })).toBe('RECORD_INVALID')
+  expect(
+    await opens({ index, manifest: text => text.replace('"authors":[]', '"authors":[],"bad":1') }),
+  ).toBe('RECORD_INVALID')
+  expect(await opens({ index, manifest: text => text.replace('"format":0', '"format":7') })).toBe(
+    'FORMAT_UNSUPPORTED',
+  )
+  expect(await opens({ index, manifest: () => 'x'.repeat((16 << 20) + 1) })).toBe('RECORD_INVALID')
+})
+
+async function walks(
+  index: string,
+  totals?: Forgery['totals'],
+  files?: Forgery['files'],
+): Promise<string> {
+  const copy = await forge({ index, ...(totals ? { totals } : {}), ...(files ? { files } : {}) })
+  const release = await copy.openRelease({}, near)
+  return await codeOf(all(release.entries()))
+}
+
+test('an index with unsafe paths, links, or repro’s own files', async () => {
+  expect(await walks(line(file('a')))).toBe('no error')
+  for (const path of ['../a', '/a', 'a/../../b', 'a\\b', 'a\nb', 'a/./b', 'a//b', ''])
+    expect([path, await walks(line(file(path)))]).toEqual([path, 'PATH_UNSAFE'])
+  for (const path of ['.repro/manifest.json', '.REPRO/x', '.repro/bundle.json', '.repro'])
+    expect([path, await walks(line(file(path)))]).toEqual([path, 'PATH_UNSAFE'])
+  const link = (target: string) => line({ path: 'l', type: 'link', target })
+  for (const target of ['/etc/passwd', '../x', 'a/../../x'])
+    expect(await walks(link(target), { entries: 1, files: 0, bytes: 0 })).toBe('LINK_UNSAFE')
+})
+
+test('an index that is out of order, doubled, miscounted, or no index at all', async () => {
+  expect(await walks(line(file('b')) + line(file('a')))).toBe('RECORD_INVALID')
+  expect(await walks(line(file('a')) + line(file('a')))).toBe('RECORD_INVALID')
+  expect(await walks(line(file('a')), { entries: 2, files: 2, bytes: 2 })).toBe('RECORD_INVALID')
+  expect(await walks('{"path": "a"}\n')).toBe('RECORD_INVALID')
+  expect(await walks(line({ ...file('a'), extra: 1 }))).toBe('RECORD_INVALID')
+  const missing = line({ segment: '0'.repeat(64), first: 'a', last: 'b', entries: 1, bytes: 1 })
+  expect(await walks(missing)).toBe('HASH_MISMATCH')
+})
+
+test('bytes in the drive that are not what the index says', async () => {
+  const entries = [file('gone'), file('long', 'x'), file('other', 'x')] as FileEntry[]
+  const copy = await forge({
+    index: entries.map(line).join(''),
+    totals: { entries: 3, files: 3, bytes: 3 },
+    files: { long: 'xx', other: 'y' },
+  })
+  const release = await copy.openRelease({}, near)
+  const [gone, long, other] = entries
+  expect(await codeOf(bytesOf(release.read(gone!)))).toBe('HASH_MISMATCH')
+  expect(await codeOf(all(release.fetch([long!])))).toBe('HASH_MISMATCH')
+  expect(String(await bytesOf(release.read(other!)))).toBe('y')
+  const folder = await temporaryFolder()
+  const only = { filter: (path: string) => path === 'other' }
+  expect(await codeOf(drain(checkoutRelease(release, folder, only)))).toBe('HASH_MISMATCH')
+  expect(await codeOf(lstat(join(folder, 'other')))).toBe('ENOENT')
+})
+
+test('blobs that point beyond the drive, or are malformed', async () => {
+  const index = line(file('a')) + line(file('b'))
+  const copy = await forge({
+    index,
+    totals: { entries: 2, files: 2, bytes: 2 },
+    after: async drive => {
+      const blob = { blockOffset: 1 << 20, blockLength: 1, byteOffset: 0, byteLength: 1 }
+      await drive.putEntry('/a', { blob })
+      await drive.putEntry('/b', { blob: { ...blob, blockLength: -5 } })
+    },
+  })
+  const release = await copy.openRelease({}, near)
+  const [a, b] = (await all(release.entries())) as FileEntry[]
+  expect(await codeOf(bytesOf(release.read(a!)))).toBe('NO_PEER')
+  expect(await codeOf(bytesOf(release.read(b!)))).toBe('RECORD_INVALID')
+})
+
+test('a release whose files and folders collide is not written', async () => {
+  const entries: IndexEntry[] = [file('a'), file('a/b')]
+  const copy = await forge({
+    index: entries.map(line).join(''),
+    totals: { entries: 2, files: 2, bytes: 2 },
+    files: { a: 'x', 'a/b': 'x' },
+  })
+  const release = await copy.openRelease({}, near)
+  const code = await codeOf(drain(checkoutRelease(release, await temporaryFolder())))
+  expect(['PATH_UNSAFE', 'TARGET_CHANGED']).toContain(code)
+})
