@@ -1,4 +1,5 @@
 import type { IndexEntry, WorkRecord } from '../../schemas/index.ts'
+import type { Difference } from '../../src/archive/diff.ts'
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import { escapeControl, formatBytes } from '../../src/core/text.ts'
 import { diff as compare } from '../../src/daemon/operations/history.ts'
@@ -39,12 +40,11 @@ export const diff = defineCommand<Flags>({
 const MARKS = { added: '+', removed: '-', changed: '~' } as const
 
 function describe(record: WorkRecord): string {
-  const data = record.data as { change: keyof typeof MARKS; from?: IndexEntry; to?: IndexEntry }
-  const path = escapeControl(record.subject ?? '', false)
-  return `${MARKS[data.change]} ${path}${explain(data.from, data.to)}`
+  const { change, path, before, after } = record.data as unknown as Difference
+  return `${MARKS[change]} ${escapeControl(path, false)}${explain(before, after)}`
 }
 
-function explain(from: IndexEntry | undefined, to: IndexEntry | undefined): string {
+function explain(from: IndexEntry | null, to: IndexEntry | null): string {
   if (!from || !to) {
     const one = from ?? to
     return one?.type === 'file' ? `  ${formatBytes(one.size)}` : ''

@@ -34,15 +34,16 @@ export const get = defineCommand<Flags>({
       ...(flags.offline ? { offline: true } : {}),
     })
     const got = await context.follow(work, { live: true })
-    const { identity } = got
+    const { key, release, contentHash } = got.identity
     output.line(
-      `${got.complete ? 'got' : 'got a part of'} ${identity.key ?? ''}@${identity.release ?? ''} in ${got.folder}`,
+      `got ${got.partial ? 'a part of ' : ''}${key}@${release} in ${got.folder}`,
       'green',
     )
-    output.line(`  content hash  ${identity.contentHash}`)
-    output.line(`  written       ${count('file', got.files)}, ${formatBytes(got.bytes)}`)
-    if (got.unchanged > 0) output.line(`  unchanged     ${count('file', got.unchanged)}`)
-    for (const app of got.apps) output.say(`next: repro run ${identity.key}@${identity.release} ${app}`)
+    output.line(`  content hash  ${contentHash}`)
+    output.line(`  written       ${count('path', got.written)}, ${formatBytes(got.bytes)}`)
+    if (got.unchanged > 0) output.line(`  unchanged     ${count('path', got.unchanged)}`)
+    if (got.removed > 0) output.line(`  removed       ${count('path', got.removed)}`)
+    for (const app of got.apps) output.say(`next: repro run ${key}@${release} ${app}`)
     output.record(resultRecord({ ...got }))
     return ExitCode.ok
   },

@@ -1,5 +1,5 @@
 import type { WorkRecord } from '../../schemas/index.ts'
-import { advancePhase, describeDone, type Phase } from './progress.ts'
+import { advancePhase, describeDone, isWork, type Phase } from './progress.ts'
 
 export interface BoardLine {
   readonly text: string
@@ -28,9 +28,9 @@ export class Board {
     if (record.action === 'note') return [line(record, 'note')]
     if (record.action === 'result' || record.action === 'stdout' || record.action === 'stderr')
       return []
-    const key = record.action === 'progress' ? this.#latest() : record.action
+    const key = record.action === 'progress' ? this.#concerned(record) : record.action
     if (key === null) return []
-    const phase = advancePhase(this.#phases.get(key), record, this.#now())
+    const phase = advancePhase(this.#phases.get(key), asWork(record, key), this.#now())
     if (!phase) return record.message === undefined ? [] : [line(record, 'done')]
     this.#phases.delete(key)
     this.#phases.set(key, phase)
@@ -47,7 +47,9 @@ export class Board {
     return lines
   }
 
-  #latest(): string | null {
+  /** `progress` names the work by its subject, or means what was touched last. */
+  #concerned({ subject }: WorkRecord): string | null {
+    if (subject !== undefined && isWork(subject)) return subject
     return [...this.#phases.keys()].at(-1) ?? null
   }
 
@@ -55,6 +57,10 @@ export class Board {
     const text = describeDone(phase, this.#now())
     return text === null ? [] : [{ text, kind: 'done', hints: [] }]
   }
+}
+
+function asWork(record: WorkRecord, key: string): WorkRecord {
+  return record.action === key ? record : { ...record, action: key as WorkRecord['action'] }
 }
 
 function line(record: WorkRecord, kind: BoardLine['kind']): BoardLine {

@@ -35,6 +35,9 @@ const WORDS: Partial<Record<WorkRecord['action'], readonly [doing: string, done:
   share: ['sharing', 'shared'],
 }
 
+/** True for actions that last and are drawn while they go on. */
+export const isWork = (action: string) => action in WORDS
+
 const SMOOTHING_MS = 3000
 
 /** The phase after `record`; null when the record is about no lasting work. */

@@ -1,5 +1,5 @@
-import type { IndexEntry, WorkRecord } from '../../../schemas/index.ts'
-import { comparePaths } from '../../core/archive-path.ts'
+import type { WorkRecord } from '../../../schemas/index.ts'
+import { diffReleases } from '../../archive/diff.ts'
 import { canonicalJson } from '../../core/canonical-json.ts'
 import type { ReleaseSummary } from '../../core/home.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -7,7 +7,7 @@ import type { ReleaseIdentity, ReleaseSource } from '../../core/release-source.t
 import type { Settings } from '../../core/settings.ts'
 import { streamOf } from '../stream-of.ts'
 import type { LookOptions } from './look.ts'
-import { openSource, resolveKey, withHome } from './open-source.ts'
+import { openSources, resolveKey, withHome } from './open-source.ts'
 
 /** Yields an `entry` record for each release, oldest first; the result has them all. */
 export async function* log(
@@ -31,9 +31,7 @@ export async function* log(
   })
 }
 
-export type Change = 'added' | 'removed' | 'changed'
-
-export interface Difference {
+export interface Comparison {
   readonly from: ReleaseIdentity
   readonly to: ReleaseIdentity
   readonly added: number
@@ -44,94 +42,33 @@ export interface Difference {
 }
 
 /**
- * Yields an `entry` record for each path that differs between two releases, in order of path:
- * `data` has `change`, and the lines of the content index `from` and `to`.
+ * Yields an `entry` record for each path that differs between two releases or folders, in order of path: `data` is a
+ * `Difference` of archive/diff.ts. Throws what opening a release throws.
  */
 export async function* diff(
   settings: Settings,
   from: string,
   to: string,
-  options: LookOptions = {},
-): AsyncGenerator<WorkRecord, Difference> {
-  const { offline, ...rest } = options
-  const how = { network: offline ? ('never' as const) : ('missing' as const), ...rest }
-  const refs = [parseReference(from), parseReference(to)] as const
-  const first = yield* openSource(settings, refs[0], how)
-  const [a, closeFirst] = await detach(first, refs[1].kind !== 'folder')
+  { offline, signal }: LookOptions = {},
+): AsyncGenerator<WorkRecord, Comparison> {
+  const refs = [parseReference(from), parseReference(to)]
+  const opened = yield* openSources(settings, refs, {
+    network: offline ? 'never' : 'missing',
+    ...(signal ? { signal } : {}),
+  })
   try {
-    const second = yield* openSource(settings, refs[1], how)
-    try {
-      return yield* compare(a, second.source)
-    } finally {
-      await second.close()
+    const [a, b] = opened.sources
+    const totals = { added: 0, removed: 0, changed: 0 }
+    for await (const difference of diffReleases(a!, b!)) {
+      signal?.throwIfAborted()
+      totals[difference.change]++
+      yield { action: 'entry', subject: difference.path, data: { ...difference } }
     }
-  } finally {
-    await closeFirst()
-  }
-}
-
-/** One part of two releases that are compared. */
-interface Side {
-  readonly identity: ReleaseIdentity
-  readonly manifest: ReleaseSource['manifest']
-  entries(): AsyncIterable<IndexEntry> | Iterable<IndexEntry>
-}
-
-/** A store is open once at a time: when the other release needs it too, the first one's index is read at once. */
-async function detach(
-  opened: { source: ReleaseSource; close(): Promise<void> },
-  needed: boolean,
-): Promise<[Side, () => Promise<void>]> {
-  if (!needed) return [opened.source, () => opened.close()]
-  try {
-    const entries: IndexEntry[] = []
-    for await (const entry of opened.source.entries()) entries.push(entry)
-    const { identity, manifest } = opened.source
-    return [{ identity, manifest, entries: () => entries }, async () => undefined]
+    const manifestChanged = declared(a!) !== declared(b!)
+    return { from: a!.identity, to: b!.identity, ...totals, manifestChanged }
   } finally {
     await opened.close()
   }
 }
 
-async function* compare(from: Side, to: Side): AsyncGenerator<WorkRecord, Difference> {
-  const totals = { added: 0, removed: 0, changed: 0 }
-  for await (const { change, a, b } of merge(from, to)) {
-    totals[change]++
-    yield {
-      action: 'entry',
-      subject: (b ?? a)!.path,
-      data: { change, ...(a ? { from: a } : {}), ...(b ? { to: b } : {}) },
-    }
-  }
-  const rest = ({ manifest }: Side) => canonicalJson({ ...manifest, index: null })
-  return {
-    from: from.identity,
-    to: to.identity,
-    ...totals,
-    manifestChanged: rest(from) !== rest(to),
-  }
-}
-
-async function* merge(
-  from: Side,
-  to: Side,
-): AsyncGenerator<{ change: Change; a?: IndexEntry; b?: IndexEntry }> {
-  const left = iterate(from)
-  const right = iterate(to)
-  let a = await left.next()
-  let b = await right.next()
-  while (!a.done || !b.done) {
-    const order = a.done ? 1 : b.done ? -1 : comparePaths(a.value.path, b.value.path)
-    if (order < 0) yield { change: 'removed', a: a.value! }
-    else if (order > 0) yield { change: 'added', b: b.value! }
-    else if (canonicalJson(a.value) !== canonicalJson(b.value))
-      yield { change: 'changed', a: a.value!, b: b.value! }
-    if (order <= 0) a = await left.next()
-    if (order >= 0) b = await right.next()
-  }
-}
-
-async function* iterate(side: Side): AsyncGenerator<IndexEntry, undefined> {
-  yield* side.entries()
-  return undefined
-}
+const declared = ({ manifest }: ReleaseSource) => canonicalJson({ ...manifest, index: null })

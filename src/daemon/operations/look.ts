@@ -6,7 +6,7 @@ import type { ReleaseIdentity, ReleaseSource } from '../../core/release-source.t
 import type { Settings } from '../../core/settings.ts'
 import { nearest } from '../../core/text.ts'
 import { createBlake3 } from '../../system/blake3.ts'
-import { openSource, type OpenSourceOptions } from './open-source.ts'
+import { type OpenSourceOptions, withSource } from './open-source.ts'
 
 export interface LookOptions {
   /** Asks no peer. */
@@ -31,7 +31,7 @@ export async function* inspect(
   ref: string,
   options: LookOptions = {},
 ): AsyncGenerator<WorkRecord, Inspection> {
-  return yield* withSource(settings, ref, options, async function* (source) {
+  return yield* withSource(settings, parseReference(ref), opening(options), async function* (source) {
     yield* []
     return { identity: source.identity, manifest: source.manifest }
   })
@@ -49,7 +49,7 @@ export async function* ls(
 ): AsyncGenerator<WorkRecord, Listing> {
   const wanted = compilePatterns(patterns)
   const only = patterns.length === 1 && !/[*?]/.test(patterns[0]!) ? trim(patterns[0]!) : undefined
-  return yield* withSource(settings, ref, options, async function* (source) {
+  return yield* withSource(settings, parseReference(ref), opening(options), async function* (source) {
     let entries = 0
     let bytes = 0
     for await (const entry of source.entries(only)) {
@@ -75,7 +75,7 @@ export async function* cat(
   path: string,
   options: LookOptions = {},
 ): AsyncGenerator<WorkRecord, FileEntry> {
-  return yield* withSource(settings, ref, options, async function* (source) {
+  return yield* withSource(settings, parseReference(ref), opening(options), async function* (source) {
     const file = await findFile(source, trim(path))
     yield* source.fetch([file], options.signal)
     await prove(source, file, options.signal)
@@ -85,19 +85,9 @@ export async function* cat(
   })
 }
 
-async function* withSource<T>(
-  settings: Settings,
-  ref: string,
-  { offline, ...rest }: LookOptions,
-  work: (source: ReleaseSource) => AsyncGenerator<WorkRecord, T>,
-): AsyncGenerator<WorkRecord, T> {
-  const how: OpenSourceOptions = { network: offline ? 'never' : 'missing', ...rest }
-  const opened = yield* openSource(settings, parseReference(ref), how)
-  try {
-    return yield* work(opened.source)
-  } finally {
-    await opened.close()
-  }
+/** How looking opens a release: what is here, or else what a peer has. */
+function opening({ offline, signal }: LookOptions): OpenSourceOptions {
+  return { network: offline ? 'never' : 'missing', ...(signal ? { signal } : {}) }
 }
 
 async function findFile(source: ReleaseSource, path: string): Promise<FileEntry> {

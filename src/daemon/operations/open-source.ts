@@ -15,57 +15,86 @@ export interface OpenSourceOptions {
   readonly signal?: AbortSignal
 }
 
-/** A release that can be read, and what must be closed after it. */
-export interface OpenSource {
-  readonly source: ReleaseSource
+/** Releases that can be read, and what must be closed after them. */
+export interface OpenSources {
+  readonly sources: readonly ReleaseSource[]
   close(): Promise<void>
 }
 
 /**
- * Opens whatever a person may name: a folder is prepared as publish would, a key or name is opened from the home.
- * Throws what `prepareBundle` and `Home.open` throw.
+ * Opens whatever a person may name: a folder that `get` wrote is read as the release it is a copy of, any other folder
+ * is prepared as publish would, a key or name is opened from the home (which is opened once, and only when needed).
+ * Throws what `openFolderRelease`, `prepareBundle` and `Home.open` throw.
  */
-export async function* openSource(
+export async function* openSources(
   settings: Settings,
-  ref: Reference,
+  refs: readonly Reference[],
   options: OpenSourceOptions,
-): AsyncGenerator<WorkRecord, OpenSource> {
-  if (ref.kind === 'file') refuseFile(ref.path)
-  if (ref.kind === 'folder') {
-    const { prepareBundle } = await import('../../author/prepare.ts')
-    const source = yield* prepareBundle(ref.path, {
-      settings,
-      ...(options.recapture ? { recapture: true } : {}),
-      ...(options.signal ? { signal: options.signal } : {}),
-    })
-    return { source, close: async () => undefined }
+): AsyncGenerator<WorkRecord, OpenSources> {
+  const sources: ReleaseSource[] = []
+  const closers: (() => Promise<void>)[] = []
+  const close = async () => {
+    for (const one of closers.reverse()) await one()
   }
-  const home = await openHome(settings)
+  let home: Home | null = null
   try {
-    const release = yield* streamOf(async emit => {
-      const key = await home.resolve(ref)
-      return await home.open(key, { history: 'cheap', ...options, onRecord: emit })
-    })
-    return {
-      source: release,
-      close: async () => {
-        await release.close()
-        await home.close()
-      },
+    for (const ref of refs) {
+      if (ref.kind === 'file') refuseFile(ref.path)
+      if (ref.kind === 'folder') {
+        sources.push(yield* openFolder(settings, ref.path, options))
+        continue
+      }
+      if (home === null) {
+        const opened = await openHome(settings)
+        closers.push(() => opened.close())
+        home = opened
+      }
+      const from: Home = home
+      const { recapture: _, ...how } = options
+      const release = yield* streamOf(async emit =>
+        from.open(await from.resolve(ref), { history: 'cheap', ...how, onRecord: emit }),
+      )
+      closers.push(() => release.close())
+      sources.push(release)
     }
+    return { sources, close }
   } catch (error) {
-    await home.close()
+    await close()
     throw error
   }
 }
 
-/** The home of these settings, in this process. Throws STORE_BUSY. */
-export async function openHome(settings: Settings): Promise<Home> {
-  const { openHome: open } = await import('../in-process-home.ts')
-  return await open(settings)
+async function* openFolder(
+  settings: Settings,
+  folder: string,
+  { recapture, signal }: OpenSourceOptions,
+): AsyncGenerator<WorkRecord, ReleaseSource> {
+  const { openFolderRelease, readCheckoutState } = await import('../../archive/folder-release.ts')
+  if ((await readCheckoutState(folder)) !== null) return await openFolderRelease(folder)
+  const { prepareBundle } = await import('../../author/prepare.ts')
+  return yield* prepareBundle(folder, {
+    settings,
+    ...(recapture ? { recapture } : {}),
+    ...(signal ? { signal } : {}),
+  })
 }
 
-/** Does `work` with an open home and closes it, whatever happens. */
+/** Opens one release, does `work` with it and closes it, whatever happens. */
+export async function* withSource<T>(
+  settings: Settings,
+  ref: Reference,
+  options: OpenSourceOptions,
+  work: (source: ReleaseSource) => AsyncGenerator<WorkRecord, T>,
+): AsyncGenerator<WorkRecord, T> {
+  const { sources, close } = yield* openSources(settings, [ref], options)
+  try {
+    return yield* work(sources[0]!)
+  } finally {
+    await close()
+  }
+}
+
+/** Does `work` with an open home and closes it, whatever happens. Throws STORE_BUSY. */
 export async function* withHome<T>(
   settings: Settings,
   work: (home: Home) => AsyncGenerator<WorkRecord, T>,
@@ -86,6 +115,12 @@ export async function resolveKey(home: Home, ref: Reference): Promise<KeyReferen
       hints: ['give its key, as printed by repro publish'],
     })
   return await home.resolve(ref)
+}
+
+/** Loaded only here: everything else works without Holepunch packages. */
+async function openHome(settings: Settings): Promise<Home> {
+  const { openHome: open } = await import('../in-process-home.ts')
+  return await open(settings)
 }
 
 function refuseFile(path: string): never {

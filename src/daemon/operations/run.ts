@@ -9,9 +9,10 @@ import {
   prepareRun,
   type RunOptions as RoomOptions,
 } from '../../run/prepare-run.ts'
+import { recordExpectations } from '../../run/record.ts'
 import { type RunResult, runStage } from '../../run/run-stage.ts'
 import { stageRelease } from '../../run/stage.ts'
-import { openSource } from './open-source.ts'
+import { withSource } from './open-source.ts'
 
 export type Allowed = 'network' | 'host' | 'gpu'
 
@@ -28,6 +29,11 @@ export interface RunOptions extends Omit<RoomOptions, 'home' | 'cache' | 'allowN
   readonly record?: boolean
 }
 
+export interface Ran extends RunResult {
+  /** The outputs that are the expected ones from now on; null without `record`. */
+  readonly recorded: readonly string[] | null
+}
+
 /**
  * Runs an app of a folder, a key or a name. The store is closed before the app executes, so that another command
  * can use it meanwhile. Throws what opening, preparing, staging and running throw; an app that fails is no throw.
@@ -36,7 +42,7 @@ export async function* run(
   settings: Settings,
   ref: string,
   options: RunOptions,
-): AsyncGenerator<WorkRecord, RunResult> {
+): AsyncGenerator<WorkRecord, Ran> {
   const reference = parseReference(ref)
   if (options.record && reference.kind !== 'folder')
     fail('USAGE', `--record keeps outputs in the folder of their author, and "${ref}" is none`, {
@@ -44,11 +50,9 @@ export async function* run(
     })
   const { prepared, stage } = yield* stageOf(settings, reference, options)
   const result = yield* runStage(stage, prepared)
-  if (options.record && reference.kind === 'folder') {
-    const { recordOutputs } = await import('../../author/record-outputs.ts')
-    yield* recordOutputs(reference.path, result)
-  }
-  return result
+  if (!options.record || reference.kind !== 'folder') return { ...result, recorded: null }
+  const recorded = yield* recordExpectations(reference.path, prepared.manifest, result)
+  return { ...result, recorded: Object.keys(recorded.outputs) }
 }
 
 /** What `run` would do, without fetching the inputs or executing anything. */
@@ -58,21 +62,16 @@ export async function* planRun(
   options: RunOptions,
 ): AsyncGenerator<WorkRecord, Plan> {
   const reference = parseReference(ref)
-  const opened = yield* openSource(settings, reference, sourceOptions(options))
-  try {
-    const { manifest, identity } = opened.source
+  return yield* withSource(settings, reference, sourceOptions(options), async function* (source) {
+    const { manifest, identity } = source
     const app = chooseApp(manifest, options.app ?? appIn(reference))
     const prepared = yield* prepare(manifest, app, settings, options)
     return prepared.planWith(prepared.chosen, { identity, searchPath: null })
-  } finally {
-    await opened.close()
-  }
+  })
 }
 
 async function* stageOf(settings: Settings, reference: Reference, options: RunOptions) {
-  const opened = yield* openSource(settings, reference, sourceOptions(options))
-  try {
-    const { source } = opened
+  return yield* withSource(settings, reference, sourceOptions(options), async function* (source) {
     const app = chooseApp(source.manifest, options.app ?? appIn(reference))
     const prepared = yield* prepare(source.manifest, app, settings, options)
     const stage = yield* stageRelease(source, app, {
@@ -81,9 +80,7 @@ async function* stageOf(settings: Settings, reference: Reference, options: RunOp
       ...(options.signal ? { signal: options.signal } : {}),
     })
     return { prepared, stage }
-  } finally {
-    await opened.close()
-  }
+  })
 }
 
 async function* prepare(

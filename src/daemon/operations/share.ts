@@ -1,5 +1,4 @@
 import type { WorkRecord } from '../../../schemas/index.ts'
-import { fail } from '../../core/errors.ts'
 import { type KeyReference, parseReference } from '../../core/reference.ts'
 import type { Settings } from '../../core/settings.ts'
 import { count } from '../../core/text.ts'
@@ -22,10 +21,6 @@ export async function* share(
   return yield* withHome(settings, async function* (home) {
     const keys: KeyReference[] = []
     for (const ref of refs) keys.push(await resolveKey(home, parseReference(ref)))
-    if (refs.length === 0)
-      for (const { key } of await home.list()) keys.push({ kind: 'key', key })
-    if (keys.length === 0)
-      fail('NOT_FOUND', 'this home has no bundle to share', { hints: ['repro publish ./folder'] })
     const sharing = await home.share(keys, signal)
     try {
       yield {
@@ -34,10 +29,6 @@ export async function* share(
         data: { keys: [...sharing.keys], listening: sharing.listening },
       }
       for (const key of sharing.keys) yield { action: 'entry', subject: key, message: `  ${key}` }
-      if (sharing.listening) {
-        const { host, port } = sharing.listening
-        yield { action: 'entry', message: `direct peers: --peer ${host}:${port}` }
-      }
       yield* sharing.records(signal)
     } finally {
       await sharing.close()

@@ -1,0 +1,32 @@
+import { ExitCode } from '../../src/core/exit-codes.ts'
+import { count, formatBytes } from '../../src/core/text.ts'
+import { verify as rehash } from '../../src/daemon/operations/verify.ts'
+import { defineCommand } from '../command.ts'
+
+export const verify = defineCommand({
+  exitCodes: [0, 1, 2, 4, 5, 130],
+  examples: ['repro verify ./analysis', 'repro verify <key>@2'],
+  configure(command) {
+    command.argument('<ref|dir>', 'a stored release, or a folder that was fetched or published')
+  },
+  async run({ args }, context) {
+    const { output, signal } = context
+    const result = await context.follow(rehash(await context.settings(), args[0]!, { signal }))
+    const { identity, files, bytes, missing, changed, extra, partial } = result
+    for (const path of missing) output.line(`missing  ${path}`, 'red')
+    for (const path of changed) output.line(`changed  ${path}`, 'red')
+    for (const path of extra) output.line(`extra    ${path}`, 'yellow')
+    const faults = missing.length + changed.length + extra.length
+    output.line(
+      faults === 0
+        ? `verified ${count('file', files)}, ${formatBytes(bytes)}${partial ? ', a part of the release' : ''}`
+        : `${missing.length} missing, ${changed.length} changed, ${extra.length} extra`,
+      faults === 0 ? 'green' : 'red',
+    )
+    output.line(`  content hash  ${identity.contentHash}`)
+    if (faults > 0 && identity.key !== null)
+      output.say(`next: repro get ${identity.key}@${identity.release} <dir> --force`)
+    output.record({ action: 'result', status: faults === 0 ? 'ok' : 'error', data: { ...result } })
+    return faults === 0 ? ExitCode.ok : ExitCode.verification
+  },
+})
