@@ -39,10 +39,11 @@ export async function probeRuntime(
   const path = join(folder, `${adapter.name}-${await circumstances(adapter)}.json`)
   const known = options.fresh ? null : await readKnown(path, adapter)
   if (known) return known
-  await mkdir(folder, { recursive: true, mode: 0o700 })
   const storage = join(options.cache, 'runtimes', adapter.name)
-  const scratch = await mkdtemp(join(folder, 'try-'))
+  let scratch: string | null = null
   try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    scratch = await mkdtemp(join(folder, 'try-'))
     const report = await adapter.probe({
       uid: process.getuid!(),
       gid: process.getgid!(),
@@ -57,7 +58,7 @@ export async function probeRuntime(
     options.signal?.throwIfAborted()
     return brokenReport(adapter, { reason: asReproError(error).message, remedies: [] })
   } finally {
-    await rm(scratch, { recursive: true, force: true })
+    if (scratch !== null) await rm(scratch, { recursive: true, force: true })
   }
 }
 
