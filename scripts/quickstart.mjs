@@ -15,7 +15,6 @@ const DHT_NODES = 5
 const started = performance.now()
 const children = new Children()
 let place = null
-let testnet = null
 let ending = false
 
 process.on('SIGINT', () => end(130, 'interrupted'))
@@ -43,10 +42,20 @@ async function quickstart() {
   fact('content hash', release.contentHash)
 
   step(`sharing it over a DHT of ${DHT_NODES} nodes on 127.0.0.1`)
-  const { default: createTestnet } = await import('hyperdht/testnet.js')
-  testnet = await createTestnet(DHT_NODES, { host: '127.0.0.1' })
-  const bootstrap = testnet.bootstrap.map(({ host, port }) => `${host}:${port}`).join(',')
-  await share(release.key, bootstrap)
+  const { subject: bootstrap } = await serve(
+    asPublisher([
+      'bootstrap',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      '0',
+      '--nodes',
+      String(DHT_NODES),
+      '--json',
+    ]),
+  )
+  fact('bootstrap', bootstrap)
+  await serve(asPublisher(['share', release.key, '--json'], bootstrap))
 
   step(
     place.uid === null
@@ -90,9 +99,10 @@ verdict: ${receipt.verdict} (in ${seconds} s)
 receipt: ${join(kept, 'receipt.json')}
 
 next:
-  node dist/cli/repro.js doctor                                 what this machine can run
-  node dist/cli/repro.js run fixtures/experiments/lambda-phage --set k=31
-  npm install -g . && repro init ~/my-analysis                  your own work: then repro run . and repro publish`)
+  npm install -g .                                            to have the command repro
+  repro doctor                                                what this machine can run
+  repro run ./fixtures/experiments/lambda-phage --set k=31    the same analysis with another parameter
+  repro init ~/my-analysis                                    your own work; then repro run . and repro publish`)
 }
 
 function receiptFolder(result, receipt) {
@@ -104,7 +114,7 @@ function receiptFolder(result, receipt) {
 /** What the run says it got over the network; the largest figure, for progress repeats itself. */
 function receivedBytes(records) {
   const figures = records.map(
-    ({ action, data }) => (action === 'fetch' ? data?.receivedBytes : 0) ?? 0,
+    ({ action, data }) => (action === 'fetch' ? data?.totalReceivedBytes : 0) ?? 0,
   )
   return Math.max(0, ...figures)
 }
@@ -123,22 +133,18 @@ function proveApart() {
   fact('apart', `user ${place.uid} cannot read ${place.publisher}`)
 }
 
-async function share(key, bootstrap) {
-  let ready
-  const serving = new Promise(resolve => {
-    ready = resolve
+/** Starts a command that goes on until it is stopped; gives its first `entry`, which says that it serves. */
+async function serve([command, args, options]) {
+  return await new Promise((resolve, reject) => {
+    const onLine = line => {
+      const record = JSON.parse(line)
+      if (record.action === 'entry') resolve(record)
+    }
+    const { ended } = children.start(command, args, { ...options, onLine })
+    void ended.then(({ code, stderr }) =>
+      reject(new Error(`${args[1]} ended with code ${code}\n${stderr}`)),
+    )
   })
-  const { ended } = children.start(...asPublisher(['share', key, '--json'], bootstrap), {
-    onLine: line => {
-      if (JSON.parse(line).action === 'entry') ready()
-    },
-  })
-  await Promise.race([
-    serving,
-    ended.then(({ code, stderr }) => {
-      throw new Error(`repro share ended with code ${code}\n${stderr}`)
-    }),
-  ])
 }
 
 /** Runs a command to its end; gives its JSON records. */
@@ -202,7 +208,6 @@ async function end(code, words) {
   if (ending) return
   ending = true
   await children.stop()
-  await testnet?.destroy({ force: true })
   if (place && lstatSync(place.base, { throwIfNoEntry: false }))
     rmSync(place.base, { recursive: true, force: true })
   if (words) console.error(`\nquickstart failed: ${words}`)
