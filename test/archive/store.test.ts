@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openStore } from '../../src/archive/store.ts'
+import { verifyRelease } from '../../src/archive/verify.ts'
+import { ReproError } from '../../src/core/errors.ts'
+import type { PublishResult } from '../../src/core/home.ts'
+import { openSeed } from '../../src/system/seed.ts'
+import { requires } from '../helpers/requires.ts'
+import { buildChild, start } from './child-process.ts'
+import { codeOf, drain, openHome, publish, temporaryFolder } from './helpers.ts'
+
+let program = ''
+let remove = async () => {}
+beforeAll(async () => {
+  const built = await buildChild()
+  program = built.program
+  remove = built.remove
+})
+afterAll(() => remove())
+const node = (...args: string[]) => start([process.execPath, program, ...args])
+
+test('a store that another process has says so, and by which process', async () => {
+  const home = await temporaryFolder()
+  const holder = node('hold', home)
+  await holder.line(value => 'holding' in value)
+  const error = await openStore(home, await openSeed(home)).catch((e: ReproError) => e)
+  expect(error).toBeInstanceOf(ReproError)
+  expect((error as ReproError).code).toBe('STORE_BUSY')
+  expect((error as ReproError).message).toContain(`process ${holder.process.pid}`)
+  expect((error as ReproError).hints.length).toBeGreaterThan(0)
+  holder.process.kill('SIGKILL')
+  await holder.ended
+  await openHome(home)
+})
+
+test('a copied store and one of another seed are refused with words', async () => {
+  const { home, store } = await openHome()
+  await publish(await store.create(), { a: '1' })
+  await store.close()
+  const copy = await temporaryFolder()
+  await cp(home, copy, { recursive: true })
+  const copied = await codeOf(openStore(copy, await openSeed(copy)))
+  await rm(join(home, 'seed'))
+  const foreign = await codeOf(openStore(home, await openSeed(home)))
+  expect([copied, foreign]).toEqual(['STORE_INVALID', 'STORE_INVALID'])
+})
+
+test('the id of a bundle is on disk before anything is written under its key', async () => {
+  const { home, store } = await openHome()
+  const bundle = await store.create()
+  const file = JSON.parse(await readFile(join(home, 'bundles', `${bundle.key}.json`), 'utf8'))
+  expect(file).toMatchObject({ format: 0, key: bundle.key })
+  expect(await store.list()).toEqual([{ key: bundle.key, name: null, writable: true, releases: 0 }])
+  expect(await store.open(bundle.key)).toBe(bundle)
+  expect((await store.create()).key).not.toBe(bundle.key)
+  await publish(bundle, { a: '1' })
+  await store.close()
+  const again = await openHome(home)
+  const reopened = await again.store.open(bundle.key)
+  expect(reopened.writable).toBe(true)
+  expect((await publish(reopened, { a: '2' })).record.release).toBe(2)
+})
+
+async function folderOf(files: number, bytesEach: number): Promise<string> {
+  const folder = await temporaryFolder()
+  for (let i = 0; i < files; i++) await writeFile(join(folder, `f${i}`), randomBytes(bytesEach))
+  return folder
+}
+
+/** Whatever a killed publish left: no release of it, no fault, and the next publish makes a whole one. */
+async function recovers(home: string, folder: string, key: string): Promise<PublishResult> {
+  const { store } = await openHome(home)
+  const bundle = await store.open(key)
+  const before = await bundle.releases({ history: 'all', stallMs: 0 })
+  expect(before.every(one => one.fault === null)).toBe(true)
+  await store.close()
+  const child = node('publish', home, folder, key, 'never')
+  const { result } = await child.line<{ result: PublishResult }>(value => 'result' in value)
+  await child.ended
+  const again = await openHome(home)
+  const reopened = await again.store.open(key)
+  const release = await reopened.openRelease({}, { history: 'all', stallMs: 0 })
+  expect(release.record.release).toBe(before.length + (result.published ? 1 : 0))
+  expect((await drain(verifyRelease(release))).result).toMatchObject({ missing: [], changed: [] })
+  await again.store.close()
+  return result
+}
+
+test.each([
+  ['store start', 8, 8],
+  ['progress store', 8, 7],
+  ['store ok', 8, 0],
+  ['index ok', 8, 0],
+  ['release start', 8, 0],
+])(
+  'a publish killed at "%s" leaves no release, and what it stored is used again',
+  async (phase, files, atMost) => {
+    const home = await temporaryFolder()
+    const folder = await folderOf(files, 6 << 20)
+    const child = node('publish', home, folder, 'new', phase)
+    const { key } = await child.line<{ key: string }>(value => 'key' in value)
+    await child.line(value => 'stopped' in value)
+    child.process.kill('SIGKILL')
+    await child.ended
+    const { published, storedFiles } = await recovers(home, folder, key)
+    expect(published).toBe(true)
+    expect(storedFiles).toBeLessThanOrEqual(atMost)
+  },
+)
+
+test('a publish killed at any moment leaves a store that goes on', async () => {
+  const home = await temporaryFolder()
+  const folder = await folderOf(40, 1 << 20)
+  let key = 'new'
+  for (const delayMs of [40, 90, 150, 220]) {
+    const child = node('publish', home, folder, key, 'never')
+    key = (await child.line<{ key: string }>(value => 'key' in value)).key
+    await new Promise(resolve => setTimeout(resolve, delayMs))
+    child.process.kill('SIGKILL')
+    await child.ended
+    await writeFile(join(folder, 'f7'), randomBytes(1 << 20))
+  }
+  await recovers(home, folder, key)
+})
+
+test('a full disk ends with DISK_FULL, and the next publish carries on', async t => {
+  requires(t, 'user namespaces')
+  const folder = await folderOf(6, 6 << 20)
+  const disk = await temporaryFolder()
+  await mkdir(join(disk, 'mount'))
+  const mount = join(disk, 'mount')
+  const child = start([
+    'unshare',
+    '--user',
+    '--map-root-user',
+    '--mount',
+    '--',
+    'sh',
+    '-c',
+    'mount -t tmpfs -o size=160m none "$1" && exec "$2" "$3" fill "$1" "$4"',
+    'sh',
+    mount,
+    process.execPath,
+    program,
+    folder,
+  ])
+  const first = await child.line<{ attempt: object }>(value => 'attempt' in value)
+  const second = await child.line<{ attempt: object }>(value => 'attempt' in value)
+  expect(first.attempt).toMatchObject({ code: 'DISK_FULL' })
+  expect(second.attempt).toEqual({ release: 1, changed: [], missing: [] })
+})
