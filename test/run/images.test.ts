@@ -1,0 +1,197 @@
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { ResolvedApp } from '../../schemas/index.ts'
+import { type ImportedImage, importImage } from '../../src/image/import-image.ts'
+import { executeStage } from '../../src/run/execute-stage.ts'
+import { runRelease } from '../../src/run/run.ts'
+import { stageFolder } from '../../src/run/stage.ts'
+import { probeRuntimes } from '../../src/runtime/probe.ts'
+import { requires } from '../helpers/requires.ts'
+import { makeSource, type TestSource } from './folder-source.ts'
+import { finish, Workbench } from './workbench.ts'
+
+let images: string
+let image: ImportedImage
+let working: string[]
+let bench: Workbench
+
+beforeAll(async () => {
+  images = mkdtempSync(join(tmpdir(), 'repro-run-image-'))
+  const work = importImage(
+    { host: ['sh', 'cat', 'sort', 'sleep', 'env', 'touch', 'mkdir', 'rm'] },
+    { folder: images, cache: images },
+  )
+  let step = await work.next()
+  while (!step.done) step = await work.next()
+  image = step.value
+  const reports = await probeRuntimes({ cache: images })
+  working = reports
+    .filter(report => report.works && report.name !== 'host')
+    .map(report => report.name)
+})
+afterAll(() => rmSync(images, { recursive: true, force: true }))
+beforeEach(() => {
+  bench = new Workbench()
+})
+afterEach(() => bench.remove())
+
+function sourceOf(
+  script: string,
+  { extra = [], ...more }: Partial<ResolvedApp> & { extra?: string[] } = {},
+): TestSource {
+  return makeSource({
+    files: { 'data/a.txt': 'b\na\n', 'expected/o': 'a\nb\n' },
+    images: { tools: image },
+    apps: {
+      default: {
+        image: 'tools',
+        command: ['sh', '-c', script, ...extra],
+        outputs: [{ path: 'o', compare: 'exact' }],
+        ...more,
+      },
+    },
+  })
+}
+
+function processesWith(text: string): string[] {
+  return readdirSync('/proc').filter(name => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      return readFileSync(`/proc/${name}/environ`, 'latin1').includes(text)
+    } catch (error) {
+      // It ended while we looked, or it is somebody else's.
+      return (error as NodeJS.ErrnoException).code === undefined
+    }
+  })
+}
+
+test.for(['bubblewrap', 'unshare', 'podman'] as const)(
+  '%s: the same bundle gives the same outputs, inputs are read-only, own data is seen',
+  async (name, context) => {
+    if (!working.includes(name)) context.skip(`${name} does not work here`)
+    const source = sourceOf('sort data/a.txt > out/o; echo x > data/a.txt || cat "$1" > out/own', {
+      extra: ['sh'],
+      params: { own: { type: 'file', default: 'data/a.txt', positional: 1 } },
+    })
+    const first = await bench.run(source, { runtime: name })
+    expect(first.receipt).toMatchObject({
+      verdict: 'reproduced',
+      runtime: { name, fidelity: 'image-isolated' },
+      image: { name: 'tools', digest: image.resolved.digest },
+      inputs: { unchangedAfterRun: true },
+      network: 'none',
+    })
+    expect(first.stderr).toMatch(/read-only/i)
+    writeFileSync(join(bench.folder, 'my data.txt'), 'own')
+    const second = await bench.run(source, { runtime: name, set: ['own=my data.txt'] })
+    expect(second.receipt).toMatchObject({
+      verdict: 'nothing declared',
+      inputs: { checked: 'stat' },
+    })
+    expect(readFileSync(join(second.folder, 'out', 'own'), 'utf8')).toBe('own')
+    expect(JSON.stringify(second.receipt)).not.toContain(bench.folder)
+  },
+)
+
+test('an unpacked image that was tampered with is refused alone, and unpacked again from the release', async context => {
+  requires(context, 'user namespaces')
+  if (working.length === 0) context.skip('no runtime works here')
+  const source = sourceOf('sort data/a.txt > out/o')
+  await bench.run(source)
+  const rootfs = join(bench.cache, 'rootfs', image.resolved.digest.slice('sha256:'.length))
+  appendFileSync(join(rootfs, 'etc', 'passwd'), 'evil:x:0:0::/:/bin/sh\n')
+  const folder = stageFolder(bench.cache, source.identity.contentHash, 'default')
+  const alone = finish(executeStage(folder, bench.options()))
+  await expect(alone).rejects.toMatchObject({
+    code: 'HASH_MISMATCH',
+    message: expect.stringContaining('changed image'),
+  })
+  const { receipt } = await bench.run(source)
+  expect(receipt).toMatchObject({ verdict: 'reproduced' })
+  expect(readFileSync(join(rootfs, 'etc', 'passwd'), 'utf8')).not.toContain('evil')
+  writeFileSync(join(rootfs, 'usr', 'bin', 'extra'), '')
+  await expect(finish(executeStage(folder, bench.options()))).rejects.toMatchObject({
+    code: 'HASH_MISMATCH',
+  })
+})
+
+test('PATH is the image’s own, or ours where it names none; the rest is the same everywhere', async context => {
+  if (working.length === 0) context.skip('no runtime works here')
+  const { stdout } = await bench.run(sourceOf('env; : > out/o'))
+  expect(stdout).toMatch(/^PATH=.*\/bin/m)
+  expect(stdout).toContain('REPRO_OUT=/repro/bundle/out\n')
+  expect(stdout).toContain('HOME=/tmp\n')
+  expect(stdout).toContain('REPRO_APP=default\n')
+})
+
+test.for(['host', 'image'])(
+  '%s: Ctrl-C ends the whole tree and leaves a receipt that says so',
+  async (where, context) => {
+    const source = sourceOf('sleep 300 & sleep 300 & echo ready; wait')
+    if (where === 'image' && working.length === 0) context.skip('no runtime works here')
+    const stop = new AbortController()
+    const options = bench.options({
+      signal: stop.signal,
+      graceMs: 500,
+      ...(where === 'host' ? { runtime: 'host' as const } : {}),
+    })
+    const { receipt } = await finish(runRelease(source, 'default', options), record => {
+      if (record.action === 'stdout') stop.abort()
+    })
+    expect(receipt).toMatchObject({
+      outcome: 'interrupted',
+      verdict: 'failed',
+      outputs: [{ status: expect.stringMatching(/not compared|missing/) }],
+    })
+    expect(processesWith(`REPRO_RUN_ID=${receipt.id}`)).toEqual([])
+  },
+)
+
+test.for(['host', 'image'])('%s: the time limit ends the whole tree', async (where, context) => {
+  const source = sourceOf('sleep 300 & sleep 300; echo never', { resources: { timeMs: 700 } })
+  if (where === 'image' && working.length === 0) context.skip('no runtime works here')
+  const { receipt, stdout } = await bench.run(source, {
+    graceMs: 300,
+    ...(where === 'host' ? { runtime: 'host' as const } : {}),
+  })
+  expect(receipt).toMatchObject({
+    outcome: 'timeout',
+    verdict: 'failed',
+    limits: { time: { requested: 700, enforced: true } },
+  })
+  expect(stdout).toBe('')
+  expect(processesWith(`REPRO_RUN_ID=${receipt.id}`)).toEqual([])
+})
+
+test('a consumer that stops listening ends the app', async () => {
+  const source = sourceOf('echo ready; sleep 300')
+  const work = runRelease(source, 'default', bench.options({ runtime: 'host', graceMs: 200 }))
+  let id = ''
+  for await (const record of work) {
+    if (record.action === 'execute') id = String(record.data?.['run'])
+    if (record.action === 'stdout') break
+  }
+  expect(id).not.toBe('')
+  expect(processesWith(`REPRO_RUN_ID=${id}`)).toEqual([])
+})
+
+test('an image that is there twice is unpacked once, for all apps and releases', async context => {
+  if (working.length === 0) context.skip('no runtime works here')
+  await bench.run(sourceOf('sort data/a.txt > out/o'))
+  const other = sourceOf('cat data/a.txt > out/o')
+  const { receipt } = await bench.run(other)
+  expect(receipt.verdict).toBe('differs')
+  expect(other.fetched.filter(path => path.includes('/blobs/')).length).toBeLessThanOrEqual(1)
+  expect(readdirSync(join(bench.cache, 'rootfs')).filter(name => !name.includes('.'))).toHaveLength(
+    1,
+  )
+})
