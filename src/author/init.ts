@@ -43,9 +43,10 @@ async function writeNew(path: string, text: string): Promise<void> {
   const temporary = temporaryName(path)
   try {
     await writeFile(temporary, text, { flag: 'wx', flush: true })
-    await link(temporary, path).catch((error: NodeJS.ErrnoException) => {
+    await link(temporary, path).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code === 'EEXIST') refuse(path)
-      throw error
+      // A file system without hard links: exclusive creation is the next best.
+      await writeFile(path, text, { flag: 'wx', flush: true })
     })
   } finally {
     await rm(temporary, { force: true })

@@ -1,5 +1,5 @@
 import { type BigIntStats, constants } from 'node:fs'
-import { access, lstat, readdir, readlink } from 'node:fs/promises'
+import { lstat, open, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { comparePaths, isReserved, pathFault, RESERVED, twinKey } from '../core/archive-path.ts'
 import { compilePatterns } from '../core/glob.ts'
@@ -149,7 +149,8 @@ class Walk {
         this.#links.set(path, decoder.decode(await readlink(absolute, { encoding: 'buffer' })))
         return false
       }
-      if (stats.isFile()) await access(absolute, constants.R_OK)
+      // What everybody may read needs no trial.
+      if (stats.isFile() && (Number(stats.mode) & 0o444) !== 0o444) await tryOpen(absolute)
     } catch (error) {
       if (error instanceof TypeError)
         this.#fault('LINK_UNSAFE', path, 'the target of this link is not valid UTF-8', [
@@ -218,6 +219,12 @@ class Walk {
       return [{ file: path, message, hints: [] }]
     })
   }
+}
+
+/** `access` would ask for the real user, not for the one who reads. */
+async function tryOpen(path: string): Promise<void> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  await (await open(path, flags)).close()
 }
 
 function kindOf(stats: BigIntStats): string {

@@ -52,7 +52,9 @@ export function parseManifestFile(text: string, fileName: string): ManifestFile 
   const fromSchema = parsed.success
     ? []
     : schemaFindings(authorManifest, source.value, parsed.error.issues)
-  const findings = [...withoutEchoes(fromSchema, rules.faults), ...rules.faults]
+  const findings = [...withoutEchoes(fromSchema, rules.faults), ...rules.faults].filter(
+    finding => !source.faults.some(fault => follows(finding, fault.path)),
+  )
   const faults = sortFaults([...fromYaml, ...placeFindings(fileName, source, findings)])
   if (faults.length > 0 || !parsed.success) throw manifestError(fileName, faults)
   return {
@@ -108,4 +110,11 @@ function withoutEchoes(fromSchema: readonly Finding[], rules: readonly Finding[]
   return fromSchema.filter(
     ({ path }) => path[0] !== 'images' || path.length === 1 || !whole.has(path[1]!),
   )
+}
+
+/** Whether a finding only follows from a fault of the text: at or below it, or missing beside it. */
+function follows({ path, message }: Finding, fault: Path): boolean {
+  const below = (top: Path) => top.every((part, i) => path[i] === part)
+  if (fault.length === 0) return false
+  return below(fault) || (message.startsWith('is missing') && below(fault.slice(0, -1)))
 }

@@ -35,7 +35,7 @@ export interface YamlSource {
   /** Plain JSON values; undefined when there are faults that leave nothing to look at. */
   readonly value: unknown
   readonly faults: readonly YamlFault[]
-  /** Where the value at `path` stands, or its key; of a path that is not there, the nearest parent. */
+  /** Where the value at `path` stands, or its key; of a path that is not there, the key of the nearest parent. */
   locate(path: Path, part?: 'value' | 'key'): Position
 }
 
@@ -196,6 +196,7 @@ function locator(document: Document.Parsed | undefined, at: (offset: number) => 
   return (path: Path, part: 'value' | 'key' = 'value'): Position => {
     let node: unknown = document?.contents ?? null
     let offset = start(node) ?? 0
+    let parent = offset
     for (const [i, name] of path.entries()) {
       if (isAlias(node) && document) node = node.resolve(document)
       const item = isSeq(node)
@@ -203,9 +204,10 @@ function locator(document: Document.Parsed | undefined, at: (offset: number) => 
         : isMap(node)
           ? node.items.find(pair => isScalar(pair.key) && keyName(pair.key) === String(name))
           : undefined
-      if (item === undefined) break
+      if (item === undefined) return at(parent)
       const keyAt = isPair(item) ? start(item.key) : start(item)
       node = isPair(item) ? item.value : item
+      parent = keyAt ?? parent
       const wantsKey = part === 'key' && i === path.length - 1
       offset = (wantsKey ? keyAt : (start(node) ?? keyAt)) ?? offset
     }

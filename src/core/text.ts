@@ -42,7 +42,7 @@ export function count(noun: string, n: number): string {
   return `${n.toLocaleString('en-US')} ${n === 1 ? noun : noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`
 }
 
-/** The candidate nearest to `word` by edit distance, when it is near enough to be a typing error. */
+/** The candidate nearest to `word` by edit distance, when it is near enough to be a typing error; else one that `word` spells out. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(1, Math.ceil(word.length * 0.4)) + 1
@@ -53,8 +53,12 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
       bestDistance = distance
     }
   }
-  return best
+  return best ?? [...candidates].find(candidate => isShortFor(candidate, word))
 }
+
+/** `int` for `integer`, `min` for `minimum`. */
+const isShortFor = (short: string, word: string) =>
+  short.length >= 3 && word.toLowerCase().startsWith(short.toLowerCase())
 
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)

@@ -1,0 +1,147 @@
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { ReleaseRecord } from '../../schemas/index.ts'
+import { readBundleFile } from '../../src/author/bundle-file.ts'
+import { formatCitation } from '../../src/author/citation.ts'
+import { publishFolder } from '../../src/author/publish-folder.ts'
+import { fail } from '../../src/core/errors.ts'
+import type { Home, PublishOptions } from '../../src/core/home.ts'
+import { scratch } from '../helpers/cli.ts'
+import { finish, folderOf, refusalOf } from './folder.ts'
+
+const KEY = 'y'.repeat(52)
+const OTHER = 'b'.repeat(52)
+
+/** A home that notes what it is asked and stores nothing. */
+function homeOf(writable: readonly string[]): Home & { readonly asked: PublishOptions[] } {
+  const asked: PublishOptions[] = []
+  const no = () => fail('INTERNAL', 'not asked for here')
+  return {
+    asked,
+    resolve: no,
+    open: no,
+    log: no,
+    share: no,
+    close: async () => undefined,
+    list: async () => writable.map(key => ({ key, name: null, writable: true, releases: 1 })),
+    async *publish(bundle, options) {
+      asked.push(options)
+      yield { action: 'release', status: 'ok' }
+      const record: ReleaseRecord = {
+        format: 0,
+        key: options.key ?? KEY,
+        release: options.key === null ? 1 : 2,
+        ...(options.tag === undefined ? {} : { tag: options.tag }),
+        date: '2026-11-21T12:00:00.000Z',
+        driveVersion: 5,
+        contentHash: bundle.identity.contentHash,
+        files: bundle.manifest.index.files,
+        bytes: bundle.manifest.index.bytes,
+        coreManifest: '00',
+        signature: '0'.repeat(128),
+      }
+      return { record, published: true, storedFiles: 1, storedBytes: 1 }
+    },
+  }
+}
+
+const YAML = 'repro: 1\nname: study\ntitle: A study\nauthors: [{name: Ada Example}]\n'
+const options = () => ({ settings: { cache: join(scratch(), 'cache') } })
+
+describe('publishFolder', () => {
+  it('makes a bundle, notes its key, and publishes there again', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    const home = homeOf([KEY])
+    const { result } = await finish(publishFolder(home, folder, { ...options(), tag: 'v1' }))
+    expect(home.asked).toMatchObject([{ key: null, tag: 'v1' }])
+    const { contentHash } = result.record
+    expect(result.citation).toBe(
+      `Example, A. (2026). A study. Release 1 (v1). repro://${KEY}/1?hash=${contentHash}`,
+    )
+    expect(await readBundleFile(folder)).toEqual({ format: 0, key: KEY, release: 1, contentHash })
+    await finish(publishFolder(home, folder, options()))
+    expect(home.asked[1]?.key).toBe(KEY)
+    expect(await readBundleFile(folder)).toMatchObject({ release: 2, contentHash })
+  })
+
+  it('refuses a key this home cannot write, before anything else, and --new makes another', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    await finish(publishFolder(homeOf([]), folder, options()))
+    const home = homeOf([OTHER])
+    const error = await refusalOf(publishFolder(home, folder, options()))
+    expect(error.code).toBe('KEY_NOT_WRITABLE')
+    expect(error.message).toContain(KEY)
+    expect(error.hints.join('\n')).toContain('--new')
+    expect(home.asked).toEqual([])
+    await finish(publishFolder(home, folder, { ...options(), newBundle: true }))
+    expect(home.asked).toMatchObject([{ key: null }])
+  })
+
+  it('publishes nothing of a folder that is refused', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML, '.env': 'A=1\n' })
+    const home = homeOf([])
+    expect((await refusalOf(publishFolder(home, folder, options()))).code).toBe('SECRET_FOUND')
+    expect(home.asked).toEqual([])
+    expect(await readBundleFile(folder)).toBeNull()
+  })
+
+  it.each([
+    ['no JSON', '{'],
+    ['another file', '{"key": 5}'],
+    ['a huge file', ' '.repeat(2 << 20)],
+  ])('refuses a .repro/bundle.json that is %s', async (_, text) => {
+    const folder = folderOf({ 'repro.yaml': YAML, '.repro/bundle.json': text })
+    const error = await refusalOf(publishFolder(homeOf([]), folder, options()))
+    expect(error.code).toBe('CONFIG_INVALID')
+  })
+
+  it('tells the key even when it cannot be noted', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    mkdirSync(join(folder, '.repro'))
+    const home = homeOf([])
+    const publish = home.publish.bind(home)
+    home.publish = async function* (bundle, opts) {
+      // A file where the folder must be: neither root nor anybody else can write there.
+      rmSync(join(folder, '.repro'), { recursive: true })
+      writeFileSync(join(folder, '.repro'), '')
+      return yield* publish(bundle, opts)
+    }
+    const error = await refusalOf(publishFolder(home, folder, options()))
+    expect(error.code).toBe('WRITE_FAILED')
+    expect(error.message).toContain(KEY)
+  })
+
+  it('leaves no half-written note', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    await finish(publishFolder(homeOf([]), folder, options()))
+    const path = join(folder, '.repro/bundle.json')
+    chmodSync(path, 0o644)
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ key: KEY })
+  })
+})
+
+describe('formatCitation', () => {
+  const release = { key: KEY, release: 3, date: '2027-01-02T00:00:00Z', contentHash: 'blake3:00' }
+  const cite = (names: string[], title?: string) =>
+    formatCitation(
+      { name: 'n', ...(title ? { title } : {}), authors: names.map(name => ({ name })) },
+      release,
+    ).replace(/ repro:.*/, '')
+
+  it.each([
+    [['Ada King Example'], 'Example, A. K. (2027). T. Release 3.'],
+    [['Jan van der Berg', 'Élodie Roux'], 'van der Berg, J., Roux, É. (2027). T. Release 3.'],
+    [['Example, Ada'], 'Example, Ada (2027). T. Release 3.'],
+    [['ENCODE'], 'ENCODE (2027). T. Release 3.'],
+    [['王 小明'], '王 小明 (2027). T. Release 3.'],
+    [[], 'T (2027). Release 3.'],
+  ])('%j', (names, text) => {
+    expect(cite(names, 'T')).toBe(text)
+  })
+
+  it('is one line, whatever the title holds', () => {
+    expect(cite(['A B'], 'What?\n  Yes')).toBe('B, A. (2027). What? Yes. Release 3.')
+    expect(cite([])).toBe('n (2027). Release 3.')
+  })
+})
