@@ -19,6 +19,8 @@ export interface CommandContext {
 export interface FollowOptions {
   /** Long work: at a terminal it gets the live view. */
   readonly live?: boolean
+  /** The command says all of it in its result: of the way there, only progress is shown. */
+  readonly resultSaysAll?: boolean
   /** Prints one thing of a listing (`entry` records); with `--json` the record itself is printed instead. */
   readonly onEntry?: (record: WorkRecord) => void
 }

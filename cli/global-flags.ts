@@ -19,10 +19,9 @@ export function globalOptions(): Option[] {
     new Option('-q, --quiet', 'say nothing but the result and errors'),
     new Option('--home <folder>', 'where bundles, keys and runs are kept').env('REPRO_HOME'),
     new Option('--cache <folder>', 'what can be made again at any time').env('REPRO_CACHE'),
-    new Option(
-      '--bootstrap <host:port,…>',
-      'DHT nodes to start from, "none", or "public"',
-    ).env('REPRO_BOOTSTRAP'),
+    new Option('--bootstrap <host:port,…>', 'DHT nodes to start from, "none", or "public"').env(
+      'REPRO_BOOTSTRAP',
+    ),
     new Option('--peer <host:port>', 'a peer to dial directly over TCP; may be repeated').env(
       'REPRO_PEERS',
     ),

@@ -7,9 +7,9 @@ import type { CommandContext, FollowOptions } from './command.ts'
 import type { GlobalFlags } from './global-flags.ts'
 import { Interrupt } from './interrupt.ts'
 import { NOTHING_TYPED, parseCommandLine } from './parse.ts'
+import { chooseView } from './render/choose-view.ts'
 import { renderError } from './render/errors.ts'
 import { Output } from './render/output.ts'
-import { chooseView } from './render/choose-view.ts'
 
 /** Runs one command line and gives the exit code; everything it opened is closed. Never throws. */
 export async function main(argv: readonly string[], version: string): Promise<number> {
@@ -63,15 +63,17 @@ async function readSettings(global: GlobalFlags): Promise<Settings> {
 async function follow<T>(
   work: AsyncGenerator<WorkRecord, T>,
   output: Output,
-  { live = false, onEntry }: FollowOptions = {},
+  { live = false, resultSaysAll = false, onEntry }: FollowOptions = {},
 ): Promise<T> {
   const view = chooseView(output, live)
+  const shows = (record: WorkRecord) =>
+    output.mode.json || !resultSaysAll || record.action === 'progress' || !record.message
   try {
     for (;;) {
       const step = await work.next()
       if (step.done) return step.value
       if (step.value.action === 'entry' && !output.mode.json) onEntry?.(step.value)
-      else await view.take(step.value)
+      else if (shows(step.value)) await view.take(step.value)
     }
   } finally {
     await work.return(undefined as T)

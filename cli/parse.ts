@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { type ExitCode, ExitCode as Exit } from '../src/core/exit-codes.ts'
 import { fail } from '../src/core/errors.ts'
+import { ExitCode as Exit, type ExitCode } from '../src/core/exit-codes.ts'
 import { nearest } from '../src/core/text.ts'
 import { collect } from './collect.ts'
 import type { CommandSpec } from './command.ts'

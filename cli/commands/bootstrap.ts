@@ -1,8 +1,8 @@
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import { bootstrap as runNode } from '../../src/daemon/operations/bootstrap.ts'
 import { defineCommand } from '../command.ts'
-import { resultRecord } from '../render/result.ts'
 import { parseCount, parsePort } from '../parse-number.ts'
+import { resultRecord } from '../render/result.ts'
 
 interface Flags {
   readonly host: string

@@ -21,14 +21,20 @@ export const doctor = defineCommand<Flags>({
   exitCodes: [0, 1, 2, 6],
   examples: ['repro doctor', 'repro doctor --json'],
   configure(command) {
-    command.addHelpText(
-      'after',
-      '\nEach runtime is tried by really starting it. Ends with 6 when no runtime can run an image here.',
-    )
+    command
+      .option('--fresh', 'try every runtime again, whatever is known')
+      .addHelpText(
+        'after',
+        '\nEach runtime is tried by really starting it. Ends with 6 when no runtime can run an image here.',
+      )
   },
-  async run(_invocation, context) {
+  async run({ flags }, context) {
     const report = await context.follow(
-      examine(await context.settings(), { signal: context.signal }),
+      examine(await context.settings(), {
+        signal: context.signal,
+        ...(flags.fresh ? { fresh: true } : {}),
+      }),
+      { resultSaysAll: true },
     )
     printReport(report, context.output)
     context.output.record(resultRecord({ ...report }))
@@ -57,7 +63,10 @@ export function printRuntime(one: RuntimeReport, output: Output): void {
   const version = one.version === null ? '' : ` ${one.version}`
   if (one.works) {
     const start = one.startMs === null ? '' : `, starts in ${Math.round(one.startMs)} ms`
-    output.line(`  ${one.name.padEnd(14)} works: ${one.fidelity}${start}${version && `,${version}`}`, 'green')
+    output.line(
+      `  ${one.name.padEnd(14)} works: ${one.fidelity}${start}${version && `,${version}`}`,
+      'green',
+    )
     return
   }
   output.line(`  ${one.name.padEnd(14)} no: ${one.reason ?? 'it did not start'}`)

@@ -1,8 +1,8 @@
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
 import { get as getRelease } from '../../src/daemon/operations/get.ts'
-import { defineCommand } from '../command.ts'
 import { collect } from '../collect.ts'
+import { defineCommand } from '../command.ts'
 import { resultRecord } from '../render/result.ts'
 
 interface Flags {
@@ -36,11 +36,11 @@ export const get = defineCommand<Flags>({
     const got = await context.follow(work, { live: true })
     const { key, release, contentHash } = got.identity
     output.line(
-      `got ${got.partial ? 'a part of ' : ''}${key}@${release} in ${got.folder}`,
+      `got ${got.complete ? '' : 'a part of '}${key}@${release} in ${got.folder}`,
       'green',
     )
     output.line(`  content hash  ${contentHash}`)
-    output.line(`  written       ${count('path', got.written)}, ${formatBytes(got.bytes)}`)
+    output.line(`  written       ${count('path', got.files)}, ${formatBytes(got.bytes)}`)
     if (got.unchanged > 0) output.line(`  unchanged     ${count('path', got.unchanged)}`)
     if (got.removed > 0) output.line(`  removed       ${count('path', got.removed)}`)
     for (const app of got.apps) output.say(`next: repro run ${key}@${release} ${app}`)

@@ -14,15 +14,11 @@ export const log = defineCommand<Flags>({
   exitCodes: [0, 2, 4, 5],
   examples: ['repro log <key>'],
   configure(command) {
-    command
-      .argument('<ref>', 'a key, a repro:// link or a name')
-      .option('--offline', 'ask no peer')
+    command.argument('<ref>', 'a key, a repro:// link or a name').option('--offline', 'ask no peer')
   },
   async run({ args, flags }, context) {
     const options = { signal: context.signal, ...(flags.offline ? { offline: true } : {}) }
-    const releases = await context.follow(
-      readLog(await context.settings(), args[0]!, options),
-    )
+    const releases = await context.follow(readLog(await context.settings(), args[0]!, options))
     for (const release of [...releases].reverse()) printRelease(release, context.output)
     context.output.record(resultRecord({ releases: releases.length }))
     return releases.some(release => release.fault !== null) ? ExitCode.verification : ExitCode.ok

@@ -1,7 +1,12 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { fidelities, type RuntimeName, runtimeNames } from '../../schemas/index.ts'
 import { ExitCode } from '../../src/core/exit-codes.ts'
-import { type Allowed, planRun, type RunOptions, run as runApp } from '../../src/daemon/operations/run.ts'
+import {
+  type Allowed,
+  planRun,
+  type RunOptions,
+  run as runApp,
+} from '../../src/daemon/operations/run.ts'
 import { collect } from '../collect.ts'
 import { defineCommand } from '../command.ts'
 import { parseTimeMs } from '../parse-number.ts'
@@ -42,7 +47,9 @@ export const run = defineCommand<Flags>({
       .argument('[app]', 'an app of the bundle; default: "default", or the only one')
       .option('--set <name=value>', 'a parameter of the app; may be repeated', collect)
       .addOption(
-        new Option('--runtime <name>', 'what executes it').choices(['auto', ...runtimeNames]).default('auto'),
+        new Option('--runtime <name>', 'what executes it')
+          .choices(['auto', ...runtimeNames])
+          .default('auto'),
       )
       .addOption(
         new Option('--min-fidelity <level>', 'refuse runtimes that give less').choices(fidelities),

@@ -11,7 +11,8 @@ export const verify = defineCommand({
   },
   async run({ args }, context) {
     const { output, signal } = context
-    const result = await context.follow(rehash(await context.settings(), args[0]!, { signal }))
+    const work = rehash(await context.settings(), args[0]!, { signal })
+    const result = await context.follow(work, { resultSaysAll: true })
     const { identity, files, bytes, missing, changed, extra, partial } = result
     for (const path of missing) output.line(`missing  ${path}`, 'red')
     for (const path of changed) output.line(`changed  ${path}`, 'red')

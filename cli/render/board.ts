@@ -63,7 +63,12 @@ function asWork(record: WorkRecord, key: string): WorkRecord {
   return record.action === key ? record : { ...record, action: key as WorkRecord['action'] }
 }
 
+/** Actions whose messages may need their subject to be understood. */
+const NAMED = new Set(['probe', 'compare', 'verify', 'write', 'image', 'check', 'unpack'])
+
 function line(record: WorkRecord, kind: BoardLine['kind']): BoardLine {
-  const text = record.message ?? `${record.action} ${record.subject ?? ''}`.trim()
-  return { text, kind, hints: record.hints ?? [] }
+  const { action, subject = '', message, hints = [] } = record
+  if (message === undefined) return { text: `${action} ${subject}`.trim(), kind, hints }
+  const named = subject === '' || !NAMED.has(action) || message.includes(subject)
+  return { text: named ? message : `${subject}: ${message}`, kind, hints }
 }

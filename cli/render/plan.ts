@@ -6,7 +6,8 @@ import type { Output } from './output.ts'
 export function printPlan(plan: Plan, output: Output): void {
   const { name, version, fidelity } = plan.runtime
   output.line('runtimes', 'bold')
-  for (const { runtime, reason } of plan.refused) output.line(`  ${runtime.padEnd(14)} no: ${reason}`)
+  for (const { runtime, reason } of plan.refused)
+    output.line(`  ${runtime.padEnd(14)} no: ${reason}`)
   output.line(
     `  ${name.padEnd(14)} chosen: ${fidelity}${version === null ? '' : `, ${version}`}`,
     'green',

@@ -41,7 +41,20 @@ describe('TerminalFilter', () => {
   })
 
   it('never lets an escape through but for colours', () => {
-    const alphabet = fc.constantFrom('\x1b', '[', ']', 'm', 'H', '\x07', ';', '1', 'a', '\\', 'P', '\u009b')
+    const alphabet = fc.constantFrom(
+      '\x1b',
+      '[',
+      ']',
+      'm',
+      'H',
+      '\x07',
+      ';',
+      '1',
+      'a',
+      '\\',
+      'P',
+      '\u009b',
+    )
     fc.assert(
       fc.property(fc.array(fc.string({ unit: alphabet })), chunks => {
         const rest = filter(...chunks).replace(/\x1b\[[0-9;:]*m/g, '')

@@ -91,7 +91,9 @@ export class TranscriptRun {
   async run(step: Step): Promise<void> {
     const words = step.words.map(word => this.#fill(word))
     if (step.kind === 'copy') {
-      await cp(join(REPO, 'fixtures', words[0]!), join(this.#folder, words[1]!), { recursive: true })
+      await cp(join(REPO, 'fixtures', words[0]!), join(this.#folder, words[1]!), {
+        recursive: true,
+      })
     } else if (step.kind === 'file') {
       const path = join(this.#folder, words[0]!)
       await mkdir(dirname(path), { recursive: true })

@@ -36,7 +36,11 @@ describe('the live view', () => {
   it('cuts lines to the width of the terminal', () => {
     const subject = 'x'.repeat(500)
     const view = render(
-      <WorkView lines={[]} phases={[{ ...phase, subject, totalFiles: 1e9, files: 1 }]} tail={subject} />,
+      <WorkView
+        lines={[]}
+        phases={[{ ...phase, subject, totalFiles: 1e9, files: 1 }]}
+        tail={subject}
+      />,
     )
     for (const line of view.lastFrame()!.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
   })

@@ -1,8 +1,8 @@
 import type { WorkRecord } from '../../../schemas/index.ts'
-import { type CheckoutResult, checkoutRelease } from '../../archive/checkout.ts'
+import { checkoutRelease } from '../../archive/checkout.ts'
 import { appClosure } from '../../core/app-closure.ts'
 import { fail } from '../../core/errors.ts'
-import { compilePatterns } from '../../core/glob.ts'
+import { compilePattern, compilePatterns } from '../../core/glob.ts'
 import { parseReference } from '../../core/reference.ts'
 import type { ReleaseIdentity, ReleaseSource } from '../../core/release-source.ts'
 import type { Settings } from '../../core/settings.ts'
@@ -20,8 +20,16 @@ export interface GetOptions {
   readonly signal?: AbortSignal
 }
 
-export interface Gotten extends CheckoutResult {
+export interface Gotten {
   readonly identity: ReleaseIdentity
+  readonly folder: string
+  /** False when only a part of the release was asked for. */
+  readonly complete: boolean
+  /** Paths written, left as they were, and removed because the release does not have them. */
+  readonly files: number
+  readonly unchanged: number
+  readonly removed: number
+  readonly bytes: number
   readonly apps: readonly string[]
 }
 
@@ -44,13 +52,22 @@ export async function* get(
   const how = { network: offline ? 'never' : 'newest', ...(signal ? { signal } : {}) } as const
   return yield* withSource(settings, reference, how, async function* (source) {
     const filter = wanted(source, options)
-    if (options.only) await assertSome(source, filter!, options.only)
-    const result = yield* checkoutRelease(source, folder ?? source.manifest.name, {
+    if (options.only) yield* checkPatterns(source, options.only)
+    const done = yield* checkoutRelease(source, folder ?? source.manifest.name, {
       ...(filter ? { filter } : {}),
       ...(force ? { force } : {}),
       ...(signal ? { signal } : {}),
     })
-    return { ...result, identity: source.identity, apps: Object.keys(source.manifest.apps) }
+    return {
+      identity: source.identity,
+      folder: done.folder,
+      complete: !done.partial,
+      files: done.written,
+      unchanged: done.unchanged,
+      removed: done.removed,
+      bytes: done.bytes,
+      apps: Object.keys(source.manifest.apps),
+    }
   })
 }
 
@@ -65,13 +82,19 @@ function wanted(
   return path => matches(path) || closure?.needs({ path }) === true
 }
 
-async function assertSome(
+/** Warns of patterns that match nothing. Throws NOT_FOUND when none matches. */
+async function* checkPatterns(
   source: ReleaseSource,
-  filter: (path: string) => boolean,
   only: readonly string[],
-): Promise<void> {
-  for await (const { path } of source.entries()) if (filter(path)) return
-  fail('NOT_FOUND', `nothing in this release matches "${only.join('" or "')}"`, {
-    hints: [`repro ls ${source.identity.key}@${source.identity.release}`],
-  })
+): AsyncGenerator<WorkRecord> {
+  let idle = only.map(text => compilePattern(text))
+  for await (const { path } of source.entries()) {
+    idle = idle.filter(pattern => !pattern.matches(path))
+    if (idle.length === 0) return
+  }
+  const hints = [`repro ls ${source.identity.key}@${source.identity.release}`]
+  const texts = idle.map(({ text }) => `"${text}"`).join(', ')
+  if (idle.length === only.length)
+    fail('NOT_FOUND', `nothing in this release matches ${texts}`, { hints })
+  yield { action: 'warning', message: `nothing in this release matches ${texts}`, hints }
 }

@@ -31,10 +31,15 @@ export async function* inspect(
   ref: string,
   options: LookOptions = {},
 ): AsyncGenerator<WorkRecord, Inspection> {
-  return yield* withSource(settings, parseReference(ref), opening(options), async function* (source) {
-    yield* []
-    return { identity: source.identity, manifest: source.manifest }
-  })
+  return yield* withSource(
+    settings,
+    parseReference(ref),
+    opening(options),
+    async function* (source) {
+      yield* []
+      return { identity: source.identity, manifest: source.manifest }
+    },
+  )
 }
 
 /**
@@ -49,20 +54,25 @@ export async function* ls(
 ): AsyncGenerator<WorkRecord, Listing> {
   const wanted = compilePatterns(patterns)
   const only = patterns.length === 1 && !/[*?]/.test(patterns[0]!) ? trim(patterns[0]!) : undefined
-  return yield* withSource(settings, parseReference(ref), opening(options), async function* (source) {
-    let entries = 0
-    let bytes = 0
-    for await (const entry of source.entries(only)) {
-      options.signal?.throwIfAborted()
-      if (patterns.length > 0 && !wanted(entry.path)) continue
-      entries++
-      if (entry.type === 'file') bytes += entry.size
-      yield { action: 'entry', subject: entry.path, data: { ...entry } }
-    }
-    if (patterns.length > 0 && entries === 0)
-      fail('NOT_FOUND', `nothing in this release matches "${patterns.join('" or "')}"`)
-    return { identity: source.identity, entries, bytes }
-  })
+  return yield* withSource(
+    settings,
+    parseReference(ref),
+    opening(options),
+    async function* (source) {
+      let entries = 0
+      let bytes = 0
+      for await (const entry of source.entries(only)) {
+        options.signal?.throwIfAborted()
+        if (patterns.length > 0 && !wanted(entry.path)) continue
+        entries++
+        if (entry.type === 'file') bytes += entry.size
+        yield { action: 'entry', subject: entry.path, data: { ...entry } }
+      }
+      if (patterns.length > 0 && entries === 0)
+        fail('NOT_FOUND', `nothing in this release matches "${patterns.join('" or "')}"`)
+      return { identity: source.identity, entries, bytes }
+    },
+  )
 }
 
 /**
@@ -75,14 +85,19 @@ export async function* cat(
   path: string,
   options: LookOptions = {},
 ): AsyncGenerator<WorkRecord, FileEntry> {
-  return yield* withSource(settings, parseReference(ref), opening(options), async function* (source) {
-    const file = await findFile(source, trim(path))
-    yield* source.fetch([file], options.signal)
-    await prove(source, file, options.signal)
-    for await (const bytes of source.read(file, options.signal))
-      yield { action: 'stdout', subject: file.path, data: { bytes } }
-    return file
-  })
+  return yield* withSource(
+    settings,
+    parseReference(ref),
+    opening(options),
+    async function* (source) {
+      const file = await findFile(source, trim(path))
+      yield* source.fetch([file], options.signal)
+      await prove(source, file, options.signal)
+      for await (const bytes of source.read(file, options.signal))
+        yield { action: 'stdout', subject: file.path, data: { bytes } }
+      return file
+    },
+  )
 }
 
 /** How looking opens a release: what is here, or else what a peer has. */

@@ -77,6 +77,7 @@ async function* stageOf(settings: Settings, reference: Reference, options: RunOp
     const stage = yield* stageRelease(source, app, {
       cache: settings.cache,
       rehash: options.rehash === true,
+      image: prepared.chosen.adapter.abilities.image,
       ...(options.signal ? { signal: options.signal } : {}),
     })
     return { prepared, stage }

@@ -53,7 +53,13 @@ async function* verifyAuthorFolder(
     for await (const { change, path } of diffReleases(stored!, folder!)) {
       const found = FOUND[change]
       lists[found].push(path)
-      yield { action: 'verify', status: 'error', subject: path, message: SAID[found], data: { found } }
+      yield {
+        action: 'verify',
+        status: 'error',
+        subject: path,
+        message: SAID[found],
+        data: { found },
+      }
     }
     const { files, bytes } = folder!.manifest.index
     return { identity: stored!.identity, files, bytes, ...lists, partial: false }
