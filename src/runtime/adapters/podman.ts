@@ -48,7 +48,12 @@ export const podman: RuntimeAdapter = {
 
   commandLine(spec, report) {
     const { facts } = report
-    for (const path of [spec.bundle, spec.out.host, ...spec.mounts.map(mount => mount.host)])
+    for (const path of [
+      spec.bundle,
+      spec.out.host,
+      spec.scratch,
+      ...spec.mounts.map(mount => mount.host),
+    ])
       refuseSeparators(path, ',')
     refuseSeparators(spec.rootfs!, ':')
     const global = globalArguments(report)
