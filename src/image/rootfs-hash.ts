@@ -1,8 +1,9 @@
 import { createReadStream, lstatSync } from 'node:fs'
-import { readdir, readlink, stat } from 'node:fs/promises'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { createBlake3 } from '../system/blake3.ts'
 import { parallel } from '../system/parallel.ts'
 import { diskPath } from './byte-path.ts'
+import { SMALL_FILE_BYTES } from './limits.ts'
 import { isMountPoint } from './mount-points.ts'
 
 export type TreeHash = `blake3:${string}`
@@ -41,7 +42,7 @@ function lineOf(entry: RootfsEntry): string {
 export async function rootfsTreeHash(path: string, signal?: AbortSignal): Promise<TreeHash> {
   await stat(path)
   const entries: RootfsEntry[] = []
-  const files: { path: string; executable: boolean }[] = []
+  const files: FoundFile[] = []
   for await (const found of walk(path, '')) {
     signal?.throwIfAborted()
     if (found.type === 'file') files.push(found)
@@ -54,9 +55,13 @@ export async function rootfsTreeHash(path: string, signal?: AbortSignal): Promis
   return hashRootfsEntries(entries)
 }
 
-type Found =
-  | Exclude<RootfsEntry, { type: 'file' }>
-  | { path: string; type: 'file'; executable: boolean }
+interface FoundFile {
+  readonly path: string
+  readonly type: 'file'
+  readonly executable: boolean
+  readonly size: number
+}
+type Found = Exclude<RootfsEntry, { type: 'file' }> | FoundFile
 
 async function* walk(root: string, folder: string): AsyncGenerator<Found> {
   for (const name of await readdir(diskPath(root, folder), { encoding: 'latin1' })) {
@@ -69,18 +74,17 @@ async function* walk(root: string, folder: string): AsyncGenerator<Found> {
       yield* walk(root, path)
     } else if (stats.isSymbolicLink()) {
       yield { path, type: 'link', target: await readlink(full, { encoding: 'latin1' }) }
-    } else yield { path, type: 'file', executable: (stats.mode & 0o100) !== 0 }
+    } else yield { path, type: 'file', executable: (stats.mode & 0o100) !== 0, size: stats.size }
   }
 }
 
-async function hashEntry(
-  root: string,
-  file: { path: string; executable: boolean },
-): Promise<RootfsEntry> {
+async function hashEntry(root: string, file: FoundFile): Promise<RootfsEntry> {
   const hasher = createBlake3()
-  for await (const chunk of createReadStream(diskPath(root, file.path), {
-    highWaterMark: 1 << 20,
-  }))
-    hasher.update(chunk as Buffer)
-  return { ...file, type: 'file', blake3: hasher.hex() }
+  if (file.size <= SMALL_FILE_BYTES) hasher.update(await readFile(diskPath(root, file.path)))
+  else
+    for await (const chunk of createReadStream(diskPath(root, file.path), {
+      highWaterMark: 1 << 20,
+    }))
+      hasher.update(chunk as Buffer)
+  return { path: file.path, executable: file.executable, type: 'file', blake3: hasher.hex() }
 }

@@ -1,6 +1,6 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { basename, delimiter, dirname, isAbsolute } from 'node:path'
-import { fail } from '../../core/errors.ts'
+import { fail, ReproError } from '../../core/errors.ts'
 import { nearest } from '../../core/text.ts'
 import { parallel } from '../../system/parallel.ts'
 import { which } from '../../system/which.ts'
@@ -42,13 +42,7 @@ export class ProgramCapture {
   }
 
   async addShell(): Promise<void> {
-    if (
-      await access('/bin/sh').then(
-        () => true,
-        () => false,
-      )
-    )
-      await this.#addProgram('/bin/sh')
+    if (await exists('/bin/sh')) await this.#addProgram('/bin/sh')
   }
 
   async #find(name: string): Promise<string> {
@@ -73,21 +67,24 @@ export class ProgramCapture {
     }
     const libraries: string[] = []
     for (const path of own.paths) {
-      if (
-        !(await access(path).then(
-          () => true,
-          () => false,
-        ))
-      )
-        continue
+      if (!(await exists(path))) continue
       libraries.push(...(await this.#files.addTree(path, own.keep)))
     }
     const work = parallel(libraries, 8, async file => {
-      if (/\.so(\.|$)/.test(file) || /\/bin\/(exec\/)?[^/]+$/.test(file))
-        await this.#addProgram(file)
+      if (/\.so(\.|$)|\/bin\/exec\//.test(file)) await this.#addModule(file)
     })
     for await (const _ of work) this.#signal?.throwIfAborted()
     return program
+  }
+
+  /** Adds what a module of an interpreter needs. One that lacks something would not load on this host either. */
+  async #addModule(path: string): Promise<void> {
+    try {
+      await this.#addProgram(path)
+    } catch (error) {
+      if (!(error instanceof ReproError) || error.code !== 'IMAGE_SOURCE') throw error
+      this.notes.push(error.message)
+    }
   }
 
   /** Adds a program or library by its path, with all it needs. */
@@ -125,6 +122,11 @@ export class ProgramCapture {
   }
 
   async #addScript(real: string, { interpreter, program }: Shebang): Promise<void> {
+    if (!(await exists(interpreter)))
+      fail(
+        'PROGRAM_MISSING',
+        `the script "${real}" runs by "${interpreter}", which is not on this host`,
+      )
     await this.#addProgram(interpreter)
     const runs = program ?? interpreter
     if (program !== null) await this.addNamed(program)
@@ -143,6 +145,12 @@ export class ProgramCapture {
     )
   }
 }
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 async function programNames(path: string): Promise<Set<string>> {
   const names = new Set<string>()
