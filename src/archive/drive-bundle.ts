@@ -72,6 +72,9 @@ export class DriveBundle implements Bundle, PeerView {
     return bundle
   }
 
+  get folder(): string {
+    return this.#home
+  }
   get discoveryKey(): Buffer {
     return this.drive.discoveryKey
   }

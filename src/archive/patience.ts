@@ -1,6 +1,6 @@
 import { asReproError, ReproError } from '../core/errors.ts'
 import type { ReadLimits } from './bundle.ts'
-import { storeError } from './store-errors.ts'
+import { diskFull, isDiskFull, storeError } from './store-errors.ts'
 
 export const DEFAULT_STALL_MS = 20_000
 /** Reading only what is here may still take a moment on a slow disk, but never waits for peers. */
@@ -10,6 +10,8 @@ const TICK_MS = 200
 /** What is known of the peers of one bundle. */
 export interface PeerView {
   readonly key: string
+  /** The folder of the store. */
+  readonly folder: string
   peers(): number
   /** Grows whenever something useful arrives. */
   progress(): number
@@ -64,7 +66,7 @@ export class Patience {
       return await Promise.race([work, ended])
     } catch (error) {
       work.catch(() => undefined)
-      throw storeError(error, this.#peers.key)
+      throw storeError(error, this.#peers.key, this.#peers.folder)
     } finally {
       this.#waiters.delete(waiter!)
       if (this.#waiters.size === 0) this.#stop()
@@ -121,6 +123,7 @@ export class Patience {
 
   #stalled(): ReproError {
     const { key } = this.#peers
+    if (!this.offline && isDiskFull(this.#peers.folder)) return diskFull()
     const seconds = Math.round(this.#stallMs / 1000)
     if (this.#peers.refused() > this.#refusedBefore) {
       return new ReproError(

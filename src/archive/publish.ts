@@ -41,7 +41,7 @@ export async function* publishRelease(
   try {
     return yield* publish(host, prepared, options)
   } catch (error) {
-    throw storeError(error, host.bundle.key)
+    throw storeError(error, host.bundle.key, host.bundle.folder)
   }
 }
 

@@ -1,14 +1,34 @@
 import { asReproError, ReproError } from '../core/errors.ts'
+import { freeBytes } from '../system/disk-space.ts'
+import { GROUP_BYTES } from './limits.ts'
+
+/** Storage needs about two groups of blocks free; with less, a write that failed without a reason failed for this. */
+const FULL_BELOW_BYTES = 2 * GROUP_BYTES
+
+/** True when the disk of `folder` has no room left to store a bundle. */
+export function isDiskFull(folder: string): boolean {
+  const free = freeBytes(folder)
+  return free !== null && free < FULL_BELOW_BYTES
+}
+
+export function diskFull(cause?: unknown): ReproError {
+  return new ReproError('DISK_FULL', 'no space left on the disk of the store', {
+    hints: [
+      'free some space, or point REPRO_HOME to a larger disk, then repeat the command: it carries on',
+    ],
+    cause,
+  })
+}
 
 /** Turns what Holepunch's packages throw while reading or writing into errors of ours; ours pass through. */
-export function storeError(error: unknown, subject: string): ReproError {
+export function storeError(error: unknown, subject: string, folder?: string): ReproError {
   if (error instanceof ReproError) return error
   const { code, message = String(error) } = error as { code?: string; message?: string }
-  if (/no space left|ENOSPC|disk quota|EDQUOT/i.test(message)) {
-    return new ReproError('DISK_FULL', 'no space left on the disk of the store', {
-      hints: [
-        'free some space, or point REPRO_HOME to a larger disk, then repeat the command: it carries on',
-      ],
+  if (/no space left|ENOSPC|disk quota|EDQUOT/i.test(message)) return diskFull(error)
+  if (/Batch was not applied|IO error/i.test(message)) {
+    if (folder !== undefined && isDiskFull(folder)) return diskFull(error)
+    return new ReproError('WRITE_FAILED', `the store cannot be written: ${message}`, {
+      hints: ['check the disk and its free space, then repeat the command: it carries on'],
       cause: error,
     })
   }
