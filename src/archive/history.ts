@@ -122,8 +122,9 @@ export class History {
         (record && entry ? await this.#compare(record, entry) : null)
       return { release, record, fault: problem === null ? null : fault(problem) }
     } catch (error) {
-      if (!(error instanceof ReproError) || !SHOWN.has(error.code)) throw error
-      return { release, record, fault: error }
+      const absent = this.#patience.offline && isAbsent(error)
+      if (!absent && !(error instanceof ReproError && SHOWN.has(error.code))) throw error
+      return { release, record, fault: error as ReproError }
     }
   }
 
@@ -189,6 +190,8 @@ const SHOWN = new Set([
   'HISTORY_REWRITTEN',
 ])
 
+const isAbsent = (error: unknown) => error instanceof ReproError && error.code === 'NO_PEER'
+
 export function rewritten(key: string, release: number, what: string): ReproError {
   return new ReproError(
     'HISTORY_REWRITTEN',
@@ -228,7 +231,10 @@ async function listRecords(view: DriveView): Promise<Map<number, DriveEntry>> {
   return records
 }
 
-/** Looks at every block from `from` to `length` for puts and dels of records; adds what it finds to `seen`. */
+/**
+ * Looks at every block from `from` to `length` for puts and dels of records; adds what it finds to `seen`.
+ * Offline it ends at the first block that is not here.
+ */
 async function scan(
   drive: Hyperdrive,
   from: number,
@@ -238,11 +244,13 @@ async function scan(
 ): Promise<SeenFile> {
   const puts = { ...seen.puts }
   const faults = { ...seen.faults }
+  let scanned = from
   const view = drive.checkout(length)
   const ahead = patience.offline ? null : drive.core.download({ start: from, end: length })
   try {
     const history = view.db.createHistoryStream({ gte: from, lt: length, ...patience.options })
     for await (const { type, seq, key } of patience.each(history)) {
+      scanned = seq + 1
       const path = /^files\0\/(.*)$/s.exec(key)?.[1]
       const release = path === undefined ? null : releaseOfPath(path)
       if (release === null || release > MAX_RELEASES) continue
@@ -250,9 +258,11 @@ async function scan(
       else if (puts[release] === undefined) puts[release] = seq
       else if (puts[release] !== seq) faults[release] ??= 'its record was written again'
     }
+  } catch (error) {
+    if (!patience.offline || !isAbsent(error)) throw error
   } finally {
     ahead?.destroy()
     await view.close()
   }
-  return { ...seen, scanned: length, puts, faults }
+  return { ...seen, scanned, puts, faults }
 }

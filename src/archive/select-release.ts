@@ -24,6 +24,9 @@ export async function chooseRelease(
   return record
 }
 
+/** Faults of a newer release that keep an older one from standing in for it. */
+const DECISIVE = new Set<string>(['HISTORY_REWRITTEN', 'NO_PEER'])
+
 async function choose(
   history: History,
   release: number | string | undefined,
@@ -42,7 +45,7 @@ async function choose(
     const found = (await history.examine(number))!
     newest ??= found
     if (found.record && !found.fault) return found.record
-    if (found.fault?.code === 'HISTORY_REWRITTEN') throw found.fault
+    if (found.fault && DECISIVE.has(found.fault.code)) throw found.fault
   }
   return trusted(newest!)
 }
@@ -51,6 +54,8 @@ async function byTag(history: History, tag: string): Promise<ReleaseRecord> {
   const all = await history.examineAll()
   const tagged = all.filter(one => one.record?.tag === tag)
   const first = tagged[0]
+  const absent = all.find(one => one.fault?.code === 'NO_PEER')
+  if (!first && absent?.fault) throw absent.fault
   if (!first) return notFound(history, `release with the tag "${tag}"`, all)
   const again = tagged[1]
   if (again)
