@@ -5,7 +5,7 @@ import { fail } from '../core/errors.ts'
 
 /** The documents of OCI images (image-spec 1.1), read leniently (unknown fields pass) and written canonically. */
 
-export const MEDIA_TYPES = {
+const MEDIA_TYPES = {
   index: 'application/vnd.oci.image.index.v1+json',
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   config: 'application/vnd.oci.image.config.v1+json',

@@ -5,7 +5,7 @@ import { nearest } from '../core/text.ts'
 
 /** Transports that can be read now, with the formats they stand for. */
 const READABLE = ['oci', 'oci-archive', 'docker-archive', 'dir', 'tar'] as const
-export type Transport = (typeof READABLE)[number]
+type Transport = (typeof READABLE)[number]
 
 const LATER: Readonly<Record<string, string>> = {
   docker: 'skopeo copy docker://NAME oci-archive:image.tar',

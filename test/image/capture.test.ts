@@ -128,17 +128,14 @@ describe('host capture', () => {
 
   test('follows #! lines through env, and scripts to the programs they call', async context => {
     requires(context, 'program bwrap', 'user namespaces')
-    const folder = await ownPrograms({
+    await ownPrograms({
       outer: '#!/usr/bin/env bash\nset -e\n# cat is only talked about\ninner | sort -r\n',
       inner: '#!/bin/sh\nprintf "1\\n2\\n"\n',
     })
-    const { rootfs } = await capture(['outer'])
-    expect(await readlink(join(rootfs, 'usr/local/bin/outer'))).toBe(join(folder, 'outer'))
+    const { rootfs, warnings } = await capture(['outer'])
     expect(await readdir(join(rootfs, 'usr/bin'))).not.toContain('cat')
-    const inside = runInside(rootfs, ['bash', '-c', `PATH=$PATH:${folder} outer`])
-    // What lies below /tmp on the host is hidden by the private /tmp: only elsewhere can it run.
-    if (!folder.startsWith('/tmp/')) expect(inside).toBe('2\n1\n')
-    expect(await readFile(join(rootfs, folder.slice(1), 'inner'), 'utf8')).toContain('printf')
+    expect(warnings.join()).toContain('captured with what it seems to call (inner, sort)')
+    expect(runInside(rootfs, ['outer'])).toBe('2\n1\n')
   })
 
   test('a missing program is named with the nearest one', async () => {

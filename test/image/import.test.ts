@@ -244,14 +244,14 @@ describe('a choice', () => {
 
 describe('damaged images are IMAGE_INVALID and name the blob', () => {
   test.each([
-    ['a layer with other bytes', (b: Buffer<ArrayBuffer>) => b.fill(7, 30, 40)],
-    ['a layer cut short', (b: Buffer<ArrayBuffer>) => b.subarray(0, b.length - 9)],
-    ['a layer with more bytes', (b: Buffer<ArrayBuffer>) => Buffer.concat([b, Buffer.from('more')])],
+    ['a layer with other bytes', (b: Buffer): Uint8Array => b.fill(7, 30, 40)],
+    ['a layer cut short', (b: Buffer): Uint8Array => b.subarray(0, b.length - 9)],
+    ['a layer with more bytes', (b: Buffer): Uint8Array => Buffer.concat([b, Buffer.from('more')])],
   ])('%s', async (_, damage) => {
-    for (const stored of [gzipSync(layer), layer]) {
+    for (const stored of [gzipSync(layer), Buffer.from(layer)]) {
       const layout = new Layout()
       layout.addImage([layer], {}, hostArchitecture, [stored])
-      layout.blobs.set(sha256(stored), damage(Buffer.from(stored)))
+      layout.blobs.set(sha256(stored), Buffer.from(damage(Buffer.from(stored))))
       const error = await errorOf(importBytes(await tarOf(layout.members())))
       expect(error.code).toBe('IMAGE_INVALID')
       expect(error.message).toContain(sha256(stored))

@@ -43,7 +43,10 @@ export async function captureHost(
   for (const [path, text] of Object.entries(TEXTS)) files.addText(path, text)
   files.addFolder('/tmp', 0o1777)
   const items = files.items()
-  return { image: toImage(items, signal), notes: [...capture.notes, ...notesOn(items)] }
+  return {
+    image: toImage(items, signal),
+    notes: [...new Set([...capture.notes, ...notesOn(items)])],
+  }
 }
 
 function toImage(items: readonly TarItem[], signal: AbortSignal | undefined): SourceImage {

@@ -10,7 +10,12 @@ import type { TarItem } from '../tar/tar-writer.ts'
 type Captured =
   | { readonly type: 'folder'; readonly mode: number }
   | { readonly type: 'link'; readonly target: string }
-  | { readonly type: 'file'; readonly mode: number; readonly stats: BigIntStats }
+  | {
+      readonly type: 'file'
+      readonly mode: number
+      readonly stats: BigIntStats
+      readonly source: string
+    }
   | { readonly type: 'text'; readonly text: string }
 
 /** Folders of the running system, which are never captured. */
@@ -77,6 +82,13 @@ export class HostFiles {
     this.#entries.set(path, { type: 'link', target })
   }
 
+  /** Adds a program under another path than it has on the host. */
+  async addCopy(path: string, source: string): Promise<void> {
+    this.#addFolders(posix.dirname(path))
+    const stats = await lstat(source, { bigint: true })
+    this.#entries.set(path, { type: 'file', mode: 0o755, stats, source })
+  }
+
   addFolder(path: string, mode: number): void {
     this.#addFolders(posix.dirname(path))
     this.#entries.set(path, { type: 'folder', mode })
@@ -94,14 +106,14 @@ export class HostFiles {
   }
 
   #put(path: string, stats: BigIntStats): void {
-    if (LIVE.some(folder => path === folder || path.startsWith(`${folder}/`)))
-      fail('IMAGE_SOURCE', `"${path}" belongs to the running system and cannot go into an image`)
     this.#addFolders(posix.dirname(path))
     if (stats.isDirectory()) {
       if (!this.#entries.has(path)) this.#entries.set(path, { type: 'folder', mode: 0o755 })
     } else if (stats.isFile()) {
+      if (LIVE.some(folder => path.startsWith(`${folder}/`)))
+        fail('IMAGE_SOURCE', `"${path}" belongs to the running system and cannot go into an image`)
       const mode = (stats.mode & 0o111n) === 0n ? 0o644 : 0o755
-      this.#entries.set(path, { type: 'file', mode, stats })
+      this.#entries.set(path, { type: 'file', mode, stats, source: path })
     }
   }
 
@@ -126,8 +138,14 @@ function toItem(path: string, entry: Captured): TarItem {
     }
     return { path: name, type: 'file', mode: 0o644, size: bytes.length, body }
   }
-  const { stats, mode } = entry
-  return { path: name, type: 'file', mode, size: Number(stats.size), body: () => read(path, stats) }
+  const { stats, mode, source } = entry
+  return {
+    path: name,
+    type: 'file',
+    mode,
+    size: Number(stats.size),
+    body: () => read(source, stats),
+  }
 }
 
 async function* read(path: string, stats: BigIntStats): AsyncGenerator<Uint8Array> {

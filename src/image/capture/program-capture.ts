@@ -5,6 +5,7 @@ import { nearest } from '../../core/text.ts'
 import { parallel } from '../../system/parallel.ts'
 import { which } from '../../system/which.ts'
 import { ELF_HEAD_BYTES, isElf, readElf } from '../elf.ts'
+import { isMountPoint } from '../mount-points.ts'
 import { DEFAULT_PATH } from '../oci.ts'
 import { type HostFiles, readHead } from './host-files.ts'
 import { isInterpreter, needsUnlistedFiles, ownLibrary } from './interpreters.ts'
@@ -31,14 +32,18 @@ export class ProgramCapture {
   /** Adds a program by the name an author gave, so that it is found under this name in the image. Throws PROGRAM_MISSING. */
   async addNamed(name: string): Promise<void> {
     let found = await this.#find(name)
-    if (isInterpreter(name)) found = await this.#addInterpreter(name, found)
+    if (isInterpreter(name) && !this.#done.has(name))
+      found = await this.#addInterpreter(name, found)
     else await this.#addProgram(found)
     if (needsUnlistedFiles(name))
       this.notes.push(
         `"${name}" may read data files that cannot be found out: try the app by \`repro run .\`, or use an image by podman`,
       )
     if (isAbsolute(name) || STANDARD_FOLDERS.includes(dirname(found))) return
-    this.#files.addLink(`/usr/local/bin/${name}`, found)
+    const real = await this.#files.add(found)
+    // What lies below /tmp or /run is hidden by what runtimes mount there.
+    if (isMountPoint(real.split('/')[1]!)) await this.#files.addCopy(`/usr/local/bin/${name}`, real)
+    else this.#files.addLink(`/usr/local/bin/${name}`, real)
   }
 
   async addShell(): Promise<void> {
@@ -58,6 +63,7 @@ export class ProgramCapture {
   }
 
   async #addInterpreter(name: string, found: string): Promise<string> {
+    this.#done.add(name)
     const own = await ownLibrary(found, this.#path, this.#signal)
     const program = own?.program ?? found
     await this.#addProgram(program)
@@ -130,14 +136,15 @@ export class ProgramCapture {
     await this.#addProgram(interpreter)
     const runs = program ?? interpreter
     if (program !== null) await this.addNamed(program)
-    else if (isInterpreter(interpreter)) await this.#addInterpreter(interpreter, interpreter)
+    else if (isInterpreter(interpreter) && !this.#done.has(interpreter))
+      await this.#addInterpreter(interpreter, interpreter)
     if (!isShell(runs)) return
     const called: string[] = []
     for (const word of commandWords(await readFile(real, 'utf8'))) {
       const found = await which(word, this.#path)
       if (!found || (word.includes('/') && !isAbsolute(word))) continue
       called.push(basename(word))
-      await this.#addProgram(found)
+      await this.addNamed(word)
     }
     const list = [...new Set(called)].sort().join(', ')
     this.notes.push(

@@ -9,7 +9,7 @@ import {
 import type { ByteSource } from './byte-source.ts'
 import { BLOCK_BYTES, decodeHeader, decodePax, type TarHeader } from './tar-header.ts'
 
-export type TarEntryType = 'file' | 'folder' | 'link' | 'hardlink' | 'special'
+type TarEntryType = 'file' | 'folder' | 'link' | 'hardlink' | 'special'
 
 /** One thing in a tar. Paths and targets are byte strings, as they stand in the tar: not checked for where they lead. */
 export interface TarEntry {

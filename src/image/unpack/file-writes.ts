@@ -1,4 +1,4 @@
-import { constants, type PathLike } from 'node:fs'
+import { constants, copyFileSync, linkSync, type PathLike } from 'node:fs'
 import { open } from 'node:fs/promises'
 
 const WIDTH = 16
@@ -57,5 +57,16 @@ export async function writeNewFile(
     await handle.utimes(mtime, mtime)
   } finally {
     await handle.close()
+  }
+}
+
+/** Hard links fail on some file systems, and between folders on AFS. */
+export function linkOrCopy(from: PathLike, to: PathLike): void {
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EPERM' && code !== 'EXDEV' && code !== 'EMLINK' && code !== 'ENOTSUP') throw error
+    copyFileSync(from, to)
   }
 }

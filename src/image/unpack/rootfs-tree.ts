@@ -1,6 +1,7 @@
 import { fail } from '../../core/errors.ts'
 import { showBytePath } from '../byte-path.ts'
 import { MAX_LINKS_FOLLOWED, MAX_PATH_BYTES, MAX_WALK_STEPS } from '../limits.ts'
+import { isMountPoint } from '../mount-points.ts'
 
 /** What has been unpacked so far, in memory. Only the unpacker writes to its folder, so this is what lies on disk. */
 export interface FolderNode {
@@ -17,7 +18,7 @@ export interface FileNode {
   layer: number
   readonly content: FileContent
 }
-export interface LinkNode {
+interface LinkNode {
   readonly type: 'link'
   layer: number
   readonly target: string
@@ -25,7 +26,7 @@ export interface LinkNode {
 export type TreeNode = FolderNode | FileNode | LinkNode
 
 /** Shared by the hard links of one file. */
-export interface FileContent {
+interface FileContent {
   blake3: string
   readonly size: number
   readonly executable: boolean
@@ -77,6 +78,28 @@ export class RootfsTree {
     }
     return { folder, name: '' }
   }
+
+  /** Everything but the root folder and the mount points. */
+  *walk(): Generator<{ path: string; node: TreeNode }> {
+    const stack: FolderNode[] = [this.root]
+    for (let folder = stack.pop(); folder; folder = stack.pop()) {
+      for (const [name, node] of folder.children) {
+        if (folder === this.root && isMountPoint(name)) continue
+        yield { path: childPath(folder, name), node }
+        if (node.type === 'folder') stack.push(node)
+      }
+    }
+  }
+}
+
+/** True when the layer wrote the folder or anything in it. */
+export function holdsLayer(folder: FolderNode, layer: number): boolean {
+  const stack: TreeNode[] = [folder]
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (node.layer === layer) return true
+    if (node.type === 'folder') stack.push(...node.children.values())
+  }
+  return false
 }
 
 export function childPath(folder: FolderNode, name: string): string {

@@ -1,29 +1,20 @@
-import {
-  chmodSync,
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  type PathLike,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs'
+import { chmodSync, mkdirSync, type PathLike, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { fail } from '../../core/errors.ts'
 import { createBlake3 } from '../../system/blake3.ts'
 import { diskPath, diskTarget, showBytePath } from '../byte-path.ts'
 import { MAX_ENTRIES, SMALL_FILE_BYTES } from '../limits.ts'
-import { isMountPoint, MOUNT_POINTS } from '../mount-points.ts'
+import { MOUNT_POINTS } from '../mount-points.ts'
 import { hashRootfsEntries, type RootfsEntry, type TreeHash } from '../rootfs-hash.ts'
 import type { TarEntry } from '../tar/tar-reader.ts'
-import { FileWrites, writeNewFile } from './file-writes.ts'
+import { FileWrites, linkOrCopy, writeNewFile } from './file-writes.ts'
 import {
   childPath,
   type FileNode,
   type FolderNode,
+  holdsLayer,
   makeFolder,
   type Place,
   RootfsTree,
-  type TreeNode,
 } from './rootfs-tree.ts'
 
 const WHITEOUT = '.wh.'
@@ -86,7 +77,7 @@ export class RootfsWriter {
     const entries: RootfsEntry[] = []
     let files = 0
     let bytes = 0
-    for (const { path, node } of this.#walk()) {
+    for (const { path, node } of this.#tree.walk()) {
       if (node.type === 'file') {
         files++
         bytes += node.content.size
@@ -224,17 +215,6 @@ export class RootfsWriter {
     chmodSync(this.#disk(folder.path), wanted)
   }
 
-  *#walk(): Generator<{ path: string; node: TreeNode }> {
-    const stack: FolderNode[] = [this.#tree.root]
-    for (let folder = stack.pop(); folder; folder = stack.pop()) {
-      for (const [name, node] of folder.children) {
-        if (folder === this.#tree.root && isMountPoint(name)) continue
-        yield { path: childPath(folder, name), node }
-        if (node.type === 'folder') stack.push(node)
-      }
-    }
-  }
-
   #disk(path: string): PathLike {
     return diskPath(this.#rootfs, path)
   }
@@ -244,15 +224,6 @@ export class RootfsWriter {
   }
 }
 
-function holdsLayer(folder: FolderNode, layer: number): boolean {
-  const stack: TreeNode[] = [folder]
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    if (node.layer === layer) return true
-    if (node.type === 'folder') stack.push(...node.children.values())
-  }
-  return false
-}
-
 async function* hashed(
   chunks: AsyncIterable<Buffer>,
   hasher: { update(bytes: Uint8Array): unknown },
@@ -260,17 +231,6 @@ async function* hashed(
   for await (const chunk of chunks) {
     hasher.update(chunk)
     yield chunk
-  }
-}
-
-/** Hard links fail on some file systems, and between folders on AFS. */
-function linkOrCopy(from: PathLike, to: PathLike): void {
-  try {
-    linkSync(from, to)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EPERM' && code !== 'EXDEV' && code !== 'EMLINK' && code !== 'ENOTSUP') throw error
-    copyFileSync(from, to)
   }
 }
 

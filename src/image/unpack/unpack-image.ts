@@ -15,7 +15,7 @@ import { readTar } from '../tar/tar-reader.ts'
 import { CheckedBytes } from './checked-bytes.ts'
 import { RootfsWriter } from './rootfs-writer.ts'
 
-export interface LayerName {
+interface LayerName {
   /** diffID: SHA-256 of the uncompressed tar. */
   readonly digest: string
   readonly size: number
