@@ -43,7 +43,10 @@ export class HashPool {
     const id = this.#next++
     return await new Promise<HashedFile>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, path })
-      this.#workers[id % this.#workers.length]!.postMessage({ id, path })
+      const worker = this.#workers[id % this.#workers.length]!
+      // Only a thread at work keeps the process alive: a pool at rest lets it end.
+      for (const one of this.#workers) one.ref()
+      worker.postMessage({ id, path })
     })
   }
 
@@ -66,6 +69,7 @@ export class HashPool {
     const job = this.#pending.get(id)
     if (!job) return
     this.#pending.delete(id)
+    if (this.#pending.size === 0) for (const worker of this.#workers) worker.unref()
     if (!error) job.resolve(file as HashedFile)
     else if (error.code)
       job.reject(new ReproError(error.code, error.message, { data: { path: job.path } }))
