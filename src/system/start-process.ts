@@ -58,13 +58,7 @@ export async function startProcess(
       child.once('error', error => resolve({ code: null, signal: null, error }))
     },
   )
-  await out!.closeWriter()
-  await err!.closeWriter()
-  const guard =
-    child.pid !== undefined && (launch.cleanup.length > 0 || launch.started.kind === 'spawn')
-      ? startGuard(child.pid, options.runId, launch.cleanup, launch.env)
-      : null
-
+  // All listeners stand before anything is awaited: a short process is gone by then.
   const tap = tapTail(err!.reader)
   let status = ''
   let sawStatus: (() => void) | undefined
@@ -84,6 +78,13 @@ export async function startProcess(
     : Promise.resolve()
   const outputClosed = Promise.all([closed(out!.reader), closed(tap.stream)])
   const memory = child.pid === undefined ? null : sampleMemory(child.pid)
+
+  await out!.closeWriter()
+  await err!.closeWriter()
+  const guard =
+    child.pid !== undefined && (launch.cleanup.length > 0 || launch.started.kind === 'spawn')
+      ? startGuard(child.pid, options.runId, launch.cleanup, launch.env)
+      : null
 
   let stopped = false
   let stopping: Promise<void> | undefined
