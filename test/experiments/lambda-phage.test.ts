@@ -31,16 +31,18 @@ function expectedOf(app: string) {
 }
 
 describe('lambda phage: the same bytes under every awk', () => {
-  it.each(['mawk', 'gawk'])('%s gives the committed outputs', awk => {
+  it.for(['mawk', 'gawk'] as const)('%s gives the committed outputs', (awk, test) => {
+    requires(test, `program ${awk}`)
     expect(outputsWith(awk, 'code/profile.sh', [])).toEqual(expectedOf('default'))
     expect(outputsWith(awk, 'code/contigs.sh', [])).toEqual(expectedOf('smoke'))
   })
 
-  it.each([
+  it.for([
     ['--k 31 --strand forward', {}],
     ['--k 1', {}],
     ['--k 7 --min-quality=12', { SAMPLE_EVERY: '3' }],
-  ])('mawk and gawk agree with %s', (args, env) => {
+  ] as const)('mawk and gawk agree with %s', ([args, env], test) => {
+    requires(test, 'program mawk', 'program gawk')
     const words = args.split(' ')
     const [left, right] = ['mawk', 'gawk'].map(awk =>
       outputsWith(awk, 'code/profile.sh', words, env),

@@ -116,10 +116,14 @@ export function scratch(): string {
   return folder
 }
 
-/** Starts `repro share` and waits until peers can come. Gives the direct TCP address. Stopped when the test is finished. */
+/**
+ * Starts `repro share` and waits until peers can come. Gives the direct TCP address. Stopped when the test is finished,
+ * or by `whenDone`, for a share that several tests use.
+ */
 export async function share(
   person: Person,
   args: readonly string[] = ['--listen', '127.0.0.1:0'],
+  whenDone: (stop: () => Promise<void>) => void = onTestFinished,
 ): Promise<{ peer: string; stop(): Promise<void> }> {
   const child = person.start(['share', ...args, '--json'])
   const ended = new Promise<void>(resolve => {
@@ -129,7 +133,7 @@ export async function share(
     child.kill('SIGTERM')
     await ended
   }
-  onTestFinished(stop)
+  whenDone(stop)
   let stderr = ''
   child.stderr!.setEncoding('utf8').on('data', chunk => (stderr += chunk))
   for await (const line of createInterface({ input: child.stdout! })) {

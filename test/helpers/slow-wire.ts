@@ -2,7 +2,6 @@ import { connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { HostPort } from '../../src/core/settings.ts'
 
-/** A TCP wire to `target` that carries at most so many bytes a second, and counts them. */
 export interface SlowWire {
   readonly address: HostPort
   /** Bytes carried from the target. */
@@ -11,7 +10,15 @@ export interface SlowWire {
 
 const TICK_MS = 20
 
-export async function slowWire(target: HostPort, bytesPerSecond: number): Promise<SlowWire> {
+/**
+ * A TCP wire to `target` that carries at most so many bytes a second, and counts them. After `stopAfter` bytes from
+ * the target it carries nothing more, and stays open: the far end seems to think for ever.
+ */
+export async function slowWire(
+  target: HostPort,
+  bytesPerSecond: number,
+  stopAfter = Number.POSITIVE_INFINITY,
+): Promise<SlowWire> {
   let carried = 0
   const sockets = new Set<Socket>()
   const server = createServer(near => {
@@ -34,7 +41,7 @@ export async function slowWire(target: HostPort, bytesPerSecond: number): Promis
     let budget = 0
     const timer = setInterval(() => {
       budget = Math.min(bytesPerSecond / 5, budget + (bytesPerSecond * TICK_MS) / 1000)
-      while (budget > 0 && waiting.length > 0) {
+      while (budget > 0 && waiting.length > 0 && carried < stopAfter) {
         const chunk = waiting.shift()!
         budget -= chunk.length
         carried += chunk.length
