@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import process from 'node:process'
 import { ReproError } from '../src/core/errors.ts'
 import { ExitCode } from '../src/core/exit-codes.ts'
@@ -14,6 +15,8 @@ export class Interrupt {
   readerGone = false
 
   constructor(say: (line: string) => void) {
+    // Everything that waits listens to this one signal: many listeners are no leak.
+    setMaxListeners(0, this.signal)
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(name, () => {
         if (this.signal.aborted) this.force()

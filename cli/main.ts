@@ -66,19 +66,25 @@ async function follow<T>(
   { live = false, resultSaysAll = false, onEntry }: FollowOptions = {},
 ): Promise<T> {
   const view = chooseView(output, live)
-  const shows = (record: WorkRecord) =>
-    output.mode.json || !resultSaysAll || record.action === 'progress' || !record.message
+  const shown = resultSaysAll && !output.mode.json ? withoutWords : (record: WorkRecord) => record
   try {
     for (;;) {
       const step = await work.next()
       if (step.done) return step.value
       if (step.value.action === 'entry' && !output.mode.json) onEntry?.(step.value)
-      else if (shows(step.value)) await view.take(step.value)
+      else await view.take(shown(step.value))
     }
   } finally {
     await work.return(undefined as T)
     await view.close()
   }
+}
+
+/** The record as progress alone; warnings and notes stay as they are. */
+function withoutWords(record: WorkRecord): WorkRecord {
+  if (record.action === 'warning' || record.action === 'note') return record
+  const { message: _, hints: __, status, ...rest } = record
+  return status === undefined || status === 'warn' ? rest : { ...rest, status }
 }
 
 /** Known before the command line is parsed, so that its faults are rendered as asked for. */

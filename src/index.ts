@@ -37,7 +37,14 @@ export {
   type PublishOptions,
   publish,
 } from './daemon/operations/publish.ts'
-export { type Allowed, planRun, type Ran, type RunOptions, run } from './daemon/operations/run.ts'
+export {
+  type Allowed,
+  type PlannedRun,
+  planRun,
+  type Ran,
+  type RunOptions,
+  run,
+} from './daemon/operations/run.ts'
 export { type ShareResult, share } from './daemon/operations/share.ts'
 export { type VerifyOptions, type VerifyResult, verify } from './daemon/operations/verify.ts'
 export type { Plan } from './run/plan.ts'

@@ -23,21 +23,15 @@ export class Board {
 
   /** Takes one record; gives the lines that are finished by it. */
   take(record: WorkRecord): BoardLine[] {
-    if (record.action === 'warning' || record.status === 'warn') return [line(record, 'warning')]
-    if (record.action === 'error' || record.status === 'error') return [line(record, 'error')]
+    if (UNSAID.has(record.action)) return []
     if (record.action === 'note') return [line(record, 'note')]
-    if (record.action === 'result' || record.action === 'stdout' || record.action === 'stderr')
-      return []
-    const key = record.action === 'progress' ? this.#concerned(record) : record.action
-    if (key === null) return []
-    const phase = advancePhase(this.#phases.get(key), asWork(record, key), this.#now())
-    if (!phase) return record.message === undefined ? [] : [line(record, 'done')]
-    this.#phases.delete(key)
-    this.#phases.set(key, phase)
-    const ended = record.status === 'ok' && record.subject === undefined
-    if (ended) this.#phases.delete(key)
-    if (record.message !== undefined && record.status !== 'start') return [line(record, 'done')]
-    return ended ? this.#doneLine(phase) : []
+    if (record.action === 'warning' || record.status === 'warn') return [line(record, 'warning')]
+    const phase = this.#advance(record)
+    const ended = ENDS.has(record.status ?? '') ? this.#end(record) : null
+    const failed = record.action === 'error' || record.status === 'error'
+    if (record.action === 'progress' || record.status === 'start') return []
+    if (record.message !== undefined) return [line(record, failed ? 'error' : 'done')]
+    return ended && phase && !failed ? this.#doneLine(phase) : []
   }
 
   /** The lines of what was still going on, at the end of the stream. */
@@ -47,10 +41,43 @@ export class Board {
     return lines
   }
 
-  /** `progress` names the work by its subject, or means what was touched last. */
+  /** The phase that the record is about, after it. */
+  #advance(record: WorkRecord): Phase | null {
+    const key = record.action === 'progress' ? this.#concerned(record) : this.#keyOf(record)
+    if (key === null) return null
+    if (!this.#phases.has(key) && ENDS.has(record.status ?? '')) return null
+    const action = key.slice(0, key.indexOf(' ')) as WorkRecord['action']
+    const { subject: _, ...rest } = record
+    const about = record.action === 'progress' ? { ...rest, action } : record
+    const phase = advancePhase(this.#phases.get(key), about, this.#now())
+    if (phase) {
+      this.#phases.delete(key)
+      this.#phases.set(key, phase)
+    }
+    return phase
+  }
+
+  #end(record: WorkRecord): boolean {
+    return this.#phases.delete(`${record.action} ${record.subject ?? ''}`)
+  }
+
+  /** Work begins with its own subject; records of single things in it count to the whole. */
+  #keyOf({ action, subject, status }: WorkRecord): string {
+    const own = `${action} ${subject ?? ''}`
+    const whole = `${action} `
+    return status === 'start' || this.#phases.has(own) || !this.#phases.has(whole) ? own : whole
+  }
+
+  /** `progress` names the work by its action or its subject, or means what was touched last. */
   #concerned({ subject }: WorkRecord): string | null {
-    if (subject !== undefined && isWork(subject)) return subject
-    return [...this.#phases.keys()].at(-1) ?? null
+    const keys = [...this.#phases.keys()].reverse()
+    if (subject !== undefined) {
+      const own = keys.find(key => key.slice(key.indexOf(' ') + 1) === subject)
+      const named = own ?? keys.find(key => key.startsWith(`${subject} `))
+      if (named !== undefined) return named
+      if (isWork(subject)) return `${subject} `
+    }
+    return keys[0] ?? null
   }
 
   #doneLine(phase: Phase): BoardLine[] {
@@ -59,12 +86,12 @@ export class Board {
   }
 }
 
-function asWork(record: WorkRecord, key: string): WorkRecord {
-  return record.action === key ? record : { ...record, action: key as WorkRecord['action'] }
-}
+/** Shown elsewhere: by the command itself, or as the app's own output. */
+const UNSAID = new Set(['result', 'stdout', 'stderr', 'entry', 'compare'])
+const ENDS = new Set(['ok', 'unchanged', 'skipped', 'error'])
 
 /** Actions whose messages may need their subject to be understood. */
-const NAMED = new Set(['probe', 'compare', 'verify', 'write', 'image', 'check', 'unpack'])
+const NAMED = new Set(['probe', 'verify', 'write', 'image', 'check', 'unpack'])
 
 function line(record: WorkRecord, kind: BoardLine['kind']): BoardLine {
   const { action, subject = '', message, hints = [] } = record

@@ -1,9 +1,9 @@
 import { formatBytes, formatDuration } from '../../src/core/text.ts'
-import type { Plan } from '../../src/run/plan.ts'
+import type { PlannedRun } from '../../src/daemon/operations/run.ts'
 import type { Output } from './output.ts'
 
 /** Prints what `repro run` would do: the runtimes with the reason for each, and everything the app would get. */
-export function printPlan(plan: Plan, output: Output): void {
+export function printPlan(plan: PlannedRun, output: Output): void {
   const { name, version, fidelity } = plan.runtime
   output.line('runtimes', 'bold')
   for (const { runtime, reason } of plan.refused)
@@ -12,6 +12,10 @@ export function printPlan(plan: Plan, output: Output): void {
     `  ${name.padEnd(14)} chosen: ${fidelity}${version === null ? '' : `, ${version}`}`,
     'green',
   )
+  for (const other of plan.alternatives)
+    output.line(
+      `  ${other.name.padEnd(14)} works too: ${other.fidelity}, by --runtime ${other.name}`,
+    )
   output.line(`\napp ${plan.app}`, 'bold')
   field('command', plan.command.map(quote).join(' '))
   field('image', plan.image === null ? 'none' : `${plan.image.name} ${plan.image.digest}`)

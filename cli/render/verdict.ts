@@ -27,8 +27,9 @@ export function printVerdict(receipt: Receipt, place: RunPlace, output: Output):
   output.line(`verdict: ${receipt.verdict}`, STYLES[receipt.verdict])
   if (receipt.note !== undefined) output.line(`  ${receipt.note}`)
   if (receipt.outcome !== 'completed') output.line(`  ${describeOutcome(receipt)}`)
-  const width = Math.min(40, Math.max(0, ...receipt.outputs.map(one => one.path.length)))
-  for (const one of receipt.outputs)
+  const compared = receipt.outcome === 'completed' ? receipt.outputs : []
+  const width = Math.min(40, Math.max(0, ...compared.map(one => one.path.length)))
+  for (const one of compared)
     output.line(`  ${one.path.padEnd(width)}  ${describeOutput(one)}`)
   output.line(describeHow(receipt))
   output.line(`receipt ${join(place.folder, 'receipt.json')}`)

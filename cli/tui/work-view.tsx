@@ -30,7 +30,7 @@ export function WorkView({ lines, phases, tail, onWriter }: WorkViewProps): Reac
       <Box flexDirection="column" width={Math.max(20, (stdout.columns ?? 80) - 1)}>
         {tail === '' ? null : <Text wrap="truncate-end">{tail}</Text>}
         {phases.slice(-MAX_PHASES).map(phase => (
-          <PhaseLine key={phase.action} phase={phase} />
+          <PhaseLine key={`${phase.action} ${phase.subject ?? ''}`} phase={phase} />
         ))}
       </Box>
     </>

@@ -55,18 +55,31 @@ export async function* run(
   return { ...result, recorded: Object.keys(recorded.outputs) }
 }
 
-/** What `run` would do, without fetching the inputs or executing anything. */
+export interface PlannedRun extends Plan {
+  /** Other runtimes that work here, in the order in which they would be tried. */
+  readonly alternatives: readonly Plan['runtime'][]
+}
+
+/** What `run` would do, without fetching the inputs or executing anything. Every runtime is probed. */
 export async function* planRun(
   settings: Settings,
   ref: string,
   options: RunOptions,
-): AsyncGenerator<WorkRecord, Plan> {
+): AsyncGenerator<WorkRecord, PlannedRun> {
   const reference = parseReference(ref)
   return yield* withSource(settings, reference, sourceOptions(options), async function* (source) {
     const { manifest, identity } = source
     const app = chooseApp(manifest, options.app ?? appIn(reference))
     const prepared = yield* prepare(manifest, app, settings, options)
-    return prepared.planWith(prepared.chosen, { identity, searchPath: null })
+    const alternatives: PlannedRun['alternatives'][number][] = []
+    for (;;) {
+      const other = await prepared.choice.next(settings.cache, options.signal)
+      if (!other) break
+      const { name, version, fidelity } = other.report
+      alternatives.push({ name, version, fidelity })
+    }
+    const plan = prepared.planWith(prepared.chosen, { identity, searchPath: null })
+    return { ...plan, alternatives }
   })
 }
 
