@@ -1,12 +1,18 @@
-import {
-  type Fidelity,
-  fidelities,
-  type Refusal,
-  type ResolvedApp,
-  type RuntimeName,
-  type RuntimeReport,
+import type {
+  Fidelity,
+  Refusal,
+  ResolvedApp,
+  RuntimeName,
+  RuntimeReport,
 } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
+import {
+  type ChoiceOptions,
+  type RuntimeNeeds,
+  reportFault,
+  ruledOut,
+  runtimesInOrder,
+} from '../runtime/choose.ts'
 import { probeRuntime } from '../runtime/probe.ts'
 import { adapters } from '../runtime/registry.ts'
 import type { RuntimeAdapter } from '../runtime/types.ts'
@@ -31,14 +37,17 @@ export interface ChosenRuntime {
 export class RuntimeChoice {
   readonly refused: (Refusal & { readonly remedies: readonly string[] })[] = []
   readonly #left: RuntimeAdapter[]
-  readonly #app: ResolvedApp
-  readonly #wish: RuntimeWish
+  readonly #needs: RuntimeNeeds
+  readonly #options: ChoiceOptions
 
   /** Throws NO_RUNTIME for a name that there is no adapter for. */
   constructor(app: ResolvedApp, wish: RuntimeWish) {
-    this.#app = app
-    this.#wish = wish
-    this.#left = inOrder(wish)
+    this.#needs = needsOf(app, wish)
+    this.#options = {
+      order: wish.order,
+      ...(wish.runtime === 'auto' ? {} : { named: wish.runtime }),
+    }
+    this.#left = runtimesInOrder(this.#options)
     if (this.#left.length === 0)
       fail('NO_RUNTIME', `there is no adapter for the runtime "${wish.runtime}" yet`, {
         hints: [`choose one of: ${adapters.map(adapter => adapter.name).join(', ')}`],
@@ -48,14 +57,15 @@ export class RuntimeChoice {
   /** The next runtime that can run the app, or null when none is left. */
   async next(cache: string, signal?: AbortSignal): Promise<ChosenRuntime | null> {
     for (let adapter = this.#left.shift(); adapter; adapter = this.#left.shift()) {
-      const reason = whyNot(adapter, this.#app, this.#wish)
+      const reason = ruledOut(adapter, this.#needs, this.#options)
       if (reason !== null) {
         this.refuse(adapter, reason)
         continue
       }
       const report = await probeRuntime(adapter, { cache, ...(signal ? { signal } : {}) })
-      if (report.works) return { adapter, report }
-      this.refuse(adapter, report.reason ?? 'does not work here', report.remedies)
+      const fault = reportFault(adapter, report, this.#needs)
+      if (fault === null) return { adapter, report }
+      this.refuse(adapter, fault, report.remedies)
     }
     return null
   }
@@ -75,25 +85,19 @@ export class RuntimeChoice {
   }
 }
 
-function inOrder({ runtime, order }: RuntimeWish): RuntimeAdapter[] {
-  if (runtime !== 'auto') return adapters.filter(adapter => adapter.name === runtime)
-  const rank = (adapter: RuntimeAdapter) => {
-    const at = order.indexOf(adapter.name)
-    return at < 0 ? order.length : at
+/** Processors are no matter of the choice here: `assertHostFits` refuses a foreign one for all runtimes at once. */
+function needsOf(app: ResolvedApp, wish: RuntimeWish): RuntimeNeeds {
+  const { cpus, memoryBytes, gpu } = app.resources
+  return {
+    image: app.image !== null,
+    network: app.network,
+    refuse: app.refuse,
+    limits: {
+      ...(cpus === undefined ? {} : { cpus }),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    },
+    ...(wish.minFidelity === undefined ? {} : { minFidelity: wish.minFidelity }),
+    imageArchitecture: null,
+    gpu: gpu !== undefined,
   }
-  return [...adapters].sort((a, b) => rank(a) - rank(b))
-}
-
-/** What rules a runtime out without trying it, or null. */
-function whyNot(adapter: RuntimeAdapter, app: ResolvedApp, wish: RuntimeWish): string | null {
-  const { abilities, fidelity, name } = adapter
-  if (app.refuse.includes(name)) return 'the author rules it out for this app'
-  if (wish.minFidelity && fidelities.indexOf(fidelity) > fidelities.indexOf(wish.minFidelity))
-    return `gives the fidelity "${fidelity}", less than "${wish.minFidelity}"`
-  if (!abilities.image && wish.runtime === 'auto')
-    return `uses neither image nor isolation: only when asked for by name (--runtime ${name})`
-  if (abilities.image && app.image === null) return 'the app names no image'
-  if (!abilities.networkOff && app.network === 'none' && wish.runtime === 'auto')
-    return 'cannot keep the app off the network'
-  return null
 }

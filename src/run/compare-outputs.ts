@@ -1,0 +1,39 @@
+import { join } from 'node:path'
+import type { OutputResult, Receipt, WorkRecord } from '../../schemas/index.ts'
+import { compareOutput } from './compare.ts'
+import type { Stage } from './open-stage.ts'
+import type { PreparedRun } from './prepare-run.ts'
+
+/** Compares all declared outputs of a run, one record each. Own data, and an app that did not complete, leave nothing to compare. */
+export async function* compareOutputs(
+  stage: Stage,
+  prepared: PreparedRun,
+  run: { readonly out: string; readonly outcome: Receipt['outcome'] },
+): AsyncGenerator<WorkRecord, OutputResult[]> {
+  const { app, params } = prepared
+  const expected = new Set(stage.file.expected)
+  const skip =
+    run.outcome !== 'completed'
+      ? 'the app did not complete'
+      : params.data.length > 0
+        ? 'made from data that is not the release’s'
+        : undefined
+  const results: OutputResult[] = []
+  for (const output of app.outputs) {
+    const result = await compareOutput(output, {
+      out: run.out,
+      locate: hash => (expected.has(hash) ? join(stage.folder, 'expected', hash) : null),
+      ...(skip === undefined ? {} : { skip }),
+    })
+    results.push(result)
+    const good = ['equal', 'within tolerance', 'not compared'].includes(result.status)
+    yield {
+      action: 'compare',
+      status: good ? 'ok' : 'warn',
+      subject: result.path,
+      message: result.message ?? result.status,
+      data: { ...result },
+    }
+  }
+  return results
+}

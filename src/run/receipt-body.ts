@@ -1,0 +1,127 @@
+import type { OutputResult } from '../../schemas/index.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { createBlake3 } from '../system/blake3.ts'
+import type { ChosenRuntime } from './choose-runtime.ts'
+import { verdictOf } from './compare/verdict.ts'
+import type { Execution } from './execute.ts'
+import { readHostNames } from './host-facts.ts'
+import type { Stage } from './open-stage.ts'
+import type { Plan } from './plan.ts'
+import type { PreparedRun } from './prepare-run.ts'
+import { hidePlaces, type ReceiptBody } from './receipt.ts'
+import type { RunFolder } from './run-folder.ts'
+import { checkStage } from './stage-check.ts'
+
+/** One execution with one runtime. */
+export interface Attempt extends Execution {
+  readonly chosen: ChosenRuntime
+  readonly plan: Plan
+  readonly argv: readonly string[]
+  readonly enforces: { readonly cpus?: string; readonly memory?: string }
+}
+
+function placesOf({ options, params }: PreparedRun, run: RunFolder) {
+  return [
+    [run.out, '$REPRO_OUT'],
+    [options.home, '$REPRO_HOME'],
+    [options.cache, '$REPRO_CACHE'],
+    ...params.data.map(({ host, param }) => [host, `$REPRO_DATA/${param}`] as const),
+  ] as const
+}
+
+/** Everything a receipt says, before it is signed. Looks once more whether the inputs are as they were. */
+export async function receiptBody(
+  stage: Stage,
+  prepared: PreparedRun,
+  run: RunFolder,
+  attempt: Attempt,
+  outputs: OutputResult[],
+): Promise<ReceiptBody> {
+  const { options, params, host } = prepared
+  const { file } = stage
+  const { plan, end, chosen } = attempt
+  const places = options.withHost ? [] : placesOf(prepared, run)
+  const hide = (text: string) => (options.withHost ? text : hidePlaces(text, places))
+  const after = await checkStage(stage.folder, file)
+  const notes = [
+    params.data.length > 0 ? 'ran with data that is not the release’s' : null,
+    params.data.length === 0 && params.changed
+      ? 'ran with other parameters than the defaults'
+      : null,
+    (options.extraArgs?.length ?? 0) > 0 ? 'ran with extra arguments' : null,
+    after.faults.length > 0 ? 'inputs were changed while it ran' : null,
+  ].filter(note => note !== null)
+  const { time, memory, cpus, disk } = limitsOf(attempt)
+  return {
+    format: 0,
+    id: run.id,
+    key: file.key,
+    release: file.release,
+    tag: file.tag,
+    contentHash: file.contentHash,
+    name: file.manifest.name,
+    app: file.app,
+    params: { ...params.values },
+    extraArgs: (options.extraArgs ?? []).map(hide),
+    command: plan.command.map(hide),
+    image: plan.image && { ...plan.image },
+    runtime: { ...plan.runtime },
+    refused: prepared.choice.refused.map(({ runtime, reason }) => ({
+      runtime,
+      reason: hide(reason),
+    })),
+    argv: attempt.argv.map(hide),
+    network: plan.network,
+    limits: {
+      ...(time ? { time } : {}),
+      ...(memory ? { memory } : {}),
+      ...(cpus ? { cpus } : {}),
+      ...(disk ? { disk } : {}),
+    },
+    host: { ...host, ...(options.withHost ? readHostNames() : {}) },
+    software: { repro: options.version, node: process.versions.node },
+    startedAt: attempt.startedAt.toISOString(),
+    finishedAt: attempt.finishedAt.toISOString(),
+    durationMs: Math.round(end.durationMs),
+    peakMemoryBytes: end.peakMemoryBytes,
+    exitCode: end.exitCode,
+    signal: end.signal,
+    outcome: attempt.outcome,
+    inputs: {
+      ...inputsOf(stage),
+      checked: stage.checked,
+      unchangedAfterRun: chosen.adapter.abilities.image ? after.faults.length === 0 : null,
+    },
+    outputs,
+    verdict: verdictOf(attempt.outcome, outputs, params.data.length > 0),
+    ...(notes.length > 0 ? { note: notes.join('; ') } : {}),
+  }
+}
+
+function limitsOf({ plan, enforces }: Attempt) {
+  const { timeMs, memoryBytes, cpus, diskBytes } = plan.limits
+  const limit = (requested: number | undefined, by: string | undefined) =>
+    requested === undefined
+      ? undefined
+      : { requested, enforced: by !== undefined, ...(by === undefined ? {} : { by }) }
+  return {
+    time: limit(timeMs, 'repro'),
+    memory: limit(memoryBytes, enforces.memory),
+    cpus: limit(cpus, enforces.cpus),
+    disk: limit(diskBytes, undefined),
+  }
+}
+
+/** Totals of the inputs, and one hash over their index lines. */
+function inputsOf({ file }: Stage): { files: number; bytes: number; blake3: string } {
+  const hasher = createBlake3()
+  let files = 0
+  let bytes = 0
+  for (const entry of file.entries) {
+    hasher.update(Buffer.from(`${canonicalJson(entry)}\n`))
+    if (entry.type !== 'file') continue
+    files++
+    bytes += entry.size
+  }
+  return { files, bytes, blake3: hasher.hex() }
+}
