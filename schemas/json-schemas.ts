@@ -7,7 +7,7 @@ import { hostReport } from './host.ts'
 import { manifest } from './manifest.ts'
 import { receipt } from './receipt.ts'
 import { recordedFile } from './recorded.ts'
-import { bundleFile, releaseRecord } from './release.ts'
+import { bundleFile, checkoutFile, ownBundleFile, releaseRecord, seenFile } from './release.ts'
 import { stageFile } from './stage.ts'
 import { workRecord } from './work-record.ts'
 
@@ -16,13 +16,16 @@ export const RECORDS = {
   'author-manifest': authorManifest,
   'bundle-file': bundleFile,
   captures: capturesFile,
+  'checkout-file': checkoutFile,
   config: configFile,
   'host-report': hostReport,
   'index-entry': indexEntry,
   manifest,
   receipt,
+  'own-bundle-file': ownBundleFile,
   recorded: recordedFile,
   'release-record': releaseRecord,
+  'seen-file': seenFile,
   'segment-line': segmentLine,
   stage: stageFile,
   'work-record': workRecord,
