@@ -57,10 +57,7 @@ export function chooseRuntime(
   needs: RuntimeNeeds,
   options: ChoiceOptions = {},
 ): Choice {
-  const architecture = ociArchitecture(options.hostArchitecture ?? process.arch)
-  const considered = options.named
-    ? adapters.filter(adapter => adapter.name === options.named)
-    : inOrder(options.order ?? [])
+  const considered = runtimesInOrder(options)
   const refused: Refusal[] = []
   const remedies: string[] = []
   if (options.named && considered.length === 0)
@@ -69,7 +66,7 @@ export function chooseRuntime(
   const spare: RuntimeName[] = []
   for (const adapter of considered) {
     const report = reports.find(candidate => candidate.name === adapter.name)
-    const reason = refusalOf(adapter, report, needs, architecture, options.named === adapter.name)
+    const reason = ruledOut(adapter, needs, options) ?? reportFault(adapter, report, needs)
     if (reason !== null) {
       if (chosen === null) {
         refused.push({ runtime: adapter.name, reason })
@@ -82,36 +79,43 @@ export function chooseRuntime(
     chosen,
     refused,
     spare,
-    notes: [...orderNotes(options.order ?? []), ...(chosen ? chosenNotes(chosen, needs) : [])],
+    notes: [...orderNotes(options.order ?? []), ...(chosen ? notesOn(chosen, needs) : [])],
     remedies: chosen ? [] : [...new Set([...remedies, ...lastResorts(needs, options)])],
   }
 }
 
-/** The adapters in the order wished for, then in that of the registry. */
-function inOrder(order: readonly string[]): RuntimeAdapter[] {
+/** What is considered, in order: the one that was named, else those wished for, then the rest of the registry. */
+export function runtimesInOrder({ named, order = [] }: ChoiceOptions): RuntimeAdapter[] {
+  if (named) return adapters.filter(adapter => adapter.name === named)
   const wished = order
     .map(name => adapters.find(adapter => adapter.name === name))
     .filter(adapter => adapter !== undefined)
   return [...new Set([...wished, ...adapters])]
 }
 
-/** Why this runtime must not run this app; null when it may. */
-function refusalOf(
+/** Why this runtime must not run this app whatever a probe says; null when it may. */
+export function ruledOut(
+  adapter: RuntimeAdapter,
+  needs: RuntimeNeeds,
+  options: ChoiceOptions = {},
+): string | null {
+  const { abilities, fidelity, name } = adapter
+  if (needs.refuse.includes(name)) return 'the author of the bundle rules it out'
+  if (fidelity === 'host' && options.named !== name)
+    return `it runs on the host itself, so only when asked for by name: --runtime ${name}`
+  if (needs.minFidelity && isBelow(fidelity, needs.minFidelity))
+    return `it gives "${fidelity}" where at least "${needs.minFidelity}" is asked for`
+  if (!needs.image && abilities.image) return 'the app has no image'
+  if (needs.gpu && abilities.image) return 'it gives the app no access to GPUs yet'
+  return foreignProcessor(adapter, needs, options)
+}
+
+/** Why this runtime cannot run this app on this host, as its probe showed; null when it can. */
+export function reportFault(
   adapter: RuntimeAdapter,
   report: RuntimeReport | undefined,
   needs: RuntimeNeeds,
-  architecture: string,
-  named: boolean,
 ): string | null {
-  if (needs.refuse.includes(adapter.name)) return 'the author of the bundle rules it out'
-  if (adapter.fidelity === 'host' && !named)
-    return 'it runs on the host itself, so only when asked for by name: --runtime host'
-  if (needs.minFidelity && isBelow(adapter.fidelity, needs.minFidelity))
-    return `it gives "${adapter.fidelity}" where at least "${needs.minFidelity}" is asked for`
-  if (!needs.image && adapter.abilities.image) return 'the app has no image'
-  const foreign = foreignProcessor(adapter, needs, architecture)
-  if (foreign) return foreign
-  if (needs.gpu && adapter.abilities.image) return 'it gives the app no access to GPUs yet'
   if (!report) return 'it was not tried on this host'
   if (!report.works) return report.reason ?? 'it does not work on this host'
   // Naming `host` is consent to what it cannot do; a note tells it instead.
@@ -123,8 +127,9 @@ function refusalOf(
 function foreignProcessor(
   adapter: RuntimeAdapter,
   needs: RuntimeNeeds,
-  architecture: string,
+  options: ChoiceOptions,
 ): string | null {
+  const architecture = ociArchitecture(options.hostArchitecture ?? process.arch)
   const image = needs.imageArchitecture
   if (adapter.abilities.image && image !== null && !canExecute(architecture, image))
     return `the image is for ${ociArchitecture(image)} processors, this host has ${architecture}`
@@ -153,7 +158,11 @@ function orderNotes(order: readonly string[]): string[] {
     })
 }
 
-function chosenNotes({ adapter, report }: NonNullable<Choice['chosen']>, needs: RuntimeNeeds) {
+/** What a chosen runtime cannot hold of what was declared, one sentence each. */
+export function notesOn(
+  { adapter, report }: NonNullable<Choice['chosen']>,
+  needs: Pick<RuntimeNeeds, 'network' | 'limits'>,
+): string[] {
   const notes: string[] = []
   if (adapter.fidelity === 'host') {
     notes.push('the app runs on the host itself: its programs are those of this host')
