@@ -24,7 +24,7 @@ export const DEFAULT_OUT = 'out'
 export const EXPECTED_FOLDER = 'expected'
 
 /** An app's output folder, without a slash at the end. */
-export function outOf(app: Pick<AuthorApp, 'out'>): string {
+function outOf(app: Pick<AuthorApp, 'out'>): string {
   return (app.out ?? DEFAULT_OUT).replace(/\/+$/, '')
 }
 

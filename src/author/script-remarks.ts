@@ -14,7 +14,7 @@ const ABSOLUTE =
   /(?<![\w.:/\\~$}-])(\/(?:home|Users|root|mnt|media|scratch|data|work|gpfs|lustre|tmp|var\/tmp|u|nfs)\/[\w.@+-]+[^\s"'`,;:)\]}>|]{0,100}|[A-Za-z]:\\{1,2}[\w.@+-]+[^\s"'`,;)\]}>|]{0,100})/
 
 /** Whether a path is that of a script or a description of work: what a reviewer reads for hard-coded paths. */
-export function isScript(path: string): boolean {
+function isScript(path: string): boolean {
   return SCRIPT.test(path) || SCRIPT_NAME.test(path)
 }
 

@@ -6,6 +6,7 @@ import { compilePatterns } from '../core/glob.ts'
 import { followLinks, linkFaults } from '../core/link-tree.ts'
 import { escapeControl } from '../core/text.ts'
 import { formatFileState } from '../system/file-state.ts'
+import { parallel } from '../system/parallel.ts'
 import type { AuthorFault, AuthorRemark } from './faults.ts'
 
 /** A regular file of the author's folder. */
@@ -48,6 +49,8 @@ export async function walkTree(root: string, options: WalkOptions): Promise<Tree
   return await new Walk(root, options).run()
 }
 
+/** Looks at so many entries of a folder at a time: network file systems answer slowly. */
+const AT_ONCE = 32
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 class Walk {
@@ -98,11 +101,12 @@ class Walk {
     })
     if (names === null) return []
     const below: string[] = []
-    for (const name of names) {
-      const path = this.#path(folder, name)
-      if (path === null) continue
-      if (await this.#entry(path)) below.push(path)
-    }
+    const paths = names.flatMap(name => this.#path(folder, name) ?? [])
+    for await (const { path, isFolder } of parallel(paths, AT_ONCE, async path => ({
+      path,
+      isFolder: await this.#entry(path),
+    })))
+      if (isFolder) below.push(path)
     if (folder !== '' && names.length === 0) this.#emptyFolders.push(folder)
     return below
   }

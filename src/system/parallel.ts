@@ -7,27 +7,38 @@ export async function* parallel<T, R>(
   width: number,
   work: (item: T) => Promise<R>,
 ): AsyncGenerator<R> {
-  const running = new Map<number, Promise<{ id: number; result: R }>>()
-  let next = 0
+  const running = new Set<Promise<void>>()
+  const finished: R[] = []
+  const failed: unknown[] = []
+  let wake: () => void = () => undefined
+  const start = (item: T) => {
+    const settle = (list: unknown[]) => (value: unknown) => {
+      list.push(value)
+      running.delete(job)
+      wake()
+    }
+    const job: Promise<void> = work(item).then(settle(finished), settle(failed))
+    running.add(job)
+  }
+  const someSettled = async () => {
+    if (finished.length === 0 && failed.length === 0)
+      await new Promise<void>(resolve => {
+        wake = resolve
+      })
+    if (failed.length > 0) throw failed[0]
+  }
   try {
     for await (const item of items) {
-      const id = next++
-      running.set(
-        id,
-        work(item).then(result => ({ id, result })),
-      )
-      if (running.size >= width) {
-        const { id: done, result } = await Promise.race(running.values())
-        running.delete(done)
-        yield result
-      }
+      start(item)
+      if (running.size < width && finished.length === 0 && failed.length === 0) continue
+      await someSettled()
+      yield* finished.splice(0)
     }
-    while (running.size > 0) {
-      const { id: done, result } = await Promise.race(running.values())
-      running.delete(done)
-      yield result
+    while (running.size > 0 || finished.length > 0 || failed.length > 0) {
+      await someSettled()
+      yield* finished.splice(0)
     }
   } finally {
-    await Promise.allSettled(running.values())
+    await Promise.all(running)
   }
 }

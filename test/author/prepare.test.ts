@@ -10,6 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { manifest as manifestSchema } from '../../schemas/index.ts'
@@ -185,6 +186,13 @@ describe('prepareBundle', () => {
   })
 })
 
+/** A special file that needs no program to be made. */
+async function socketAt(path: string): Promise<void> {
+  const server = createServer()
+  onTestFinished(() => void server.close())
+  await new Promise<void>(resolve => server.listen(path, resolve))
+}
+
 /** Root can read everything: the rest of the test goes on as somebody who cannot. */
 function asOrdinaryUser(): void {
   if (process.geteuid?.() !== 0) return
@@ -224,7 +232,7 @@ describe('what prepareBundle refuses', () => {
       'in/way/up': '-> ../..',
       'in/way/chain': '-> up/../x',
     })
-    execFileSync('mkfifo', [join(folder, 'pipe')])
+    await socketAt(join(folder, 'pipe'))
     chmodSync(join(folder, 'bin/run.sh'), 0o4755)
     writeFileSync(Buffer.concat([Buffer.from(`${folder}/bad`), Buffer.from([0xff])]), 'x')
     const { faults } = await refused(folder)
