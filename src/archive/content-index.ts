@@ -22,12 +22,9 @@ export const MIN_LINES = 16
 export const MAX_LINES = 256
 const AVERAGE_LINES = 64
 const MAX_LEVELS = 8
+/** Segments of one list that are being read while earlier ones are walked: a peer may be far away. */
+const READ_AHEAD = 8
 const MAX_SEGMENT_BYTES = 4 << 20
-
-export interface Segment {
-  readonly blake3: string
-  readonly text: string
-}
 
 export interface BuiltIndex {
   readonly root: IndexRoot
@@ -169,10 +166,20 @@ async function* walk(
   const [first, last] = [nodes[0], nodes.at(-1)]
   if (parent && (parent.first !== firstOf(first) || parent.last !== lastOf(last)))
     invalid(`the segment ${hash} does not cover what the list says`)
-  for (const { entry, line } of nodes) {
+  const wanted = nodes.filter(({ line }) => !line || prefix === undefined || mayHold(prefix, line))
+  const below: Promise<string | null>[] = []
+  for (const [i, { entry, line }] of wanted.entries()) {
+    while (below.length < wanted.length && below.length < i + READ_AHEAD) {
+      const next = wanted[below.length]!.segment
+      const text = next === null ? Promise.resolve(null) : read(next)
+      text.catch(() => undefined)
+      below.push(text)
+    }
     if (entry) yield entry
-    else if (line && (prefix === undefined || mayHold(prefix, line)))
-      yield* walk(line.segment, line, read, prefix, depth + 1)
+    else if (line) {
+      const readAhead: SegmentReader = hash => (hash === line.segment ? below[i]! : read(hash))
+      yield* walk(line.segment, line, readAhead, prefix, depth + 1)
+    }
   }
 }
 

@@ -4,8 +4,9 @@ import type { ReleaseRecord, SeenFile } from '../../schemas/index.ts'
 import { fail, ReproError } from '../core/errors.ts'
 import { RELEASES_FOLDER, recordPath, releaseOfPath } from './drive-paths.ts'
 import { type DriveEntry, DriveView } from './drive-view.ts'
-import { CHEAP_HISTORY_BLOCKS, MAX_RECORD_BYTES, MAX_RELEASES } from './limits.ts'
+import { CHEAP_HISTORY_BLOCKS, MAX_RECORD_BYTES } from './limits.ts'
 import type { Patience } from './patience.ts'
+import { isAbsent, listRecords, scanRecords } from './record-scan.ts'
 import { checkRecord } from './release-record.ts'
 
 /** One release as its drive has it. */
@@ -65,7 +66,7 @@ export class History {
       const from = Math.max(1, seen.scanned)
       const wanted = depth === 'all' || length - from <= CHEAP_HISTORY_BLOCKS
       const scanned =
-        wanted && from < length ? await scan(drive, from, length, patience, seen) : seen
+        wanted && from < length ? await scanRecords(drive, from, length, patience, seen) : seen
       return new History(drive, key, length, patience, scanned, head)
     } finally {
       await view.close()
@@ -190,8 +191,6 @@ const SHOWN = new Set([
   'HISTORY_REWRITTEN',
 ])
 
-const isAbsent = (error: unknown) => error instanceof ReproError && error.code === 'NO_PEER'
-
 export function rewritten(key: string, release: number, what: string): ReproError {
   return new ReproError(
     'HISTORY_REWRITTEN',
@@ -217,52 +216,4 @@ export async function treeHashAt(
       hints: ['repeat the command without --offline'],
     })
   return (await patience.wait(core.treeHash(length))).toString('hex')
-}
-
-async function listRecords(view: DriveView): Promise<Map<number, DriveEntry>> {
-  const records = new Map<number, DriveEntry>()
-  for await (const entry of view.list(RELEASES_FOLDER)) {
-    const release = releaseOfPath(entry.path)
-    if (release === null) continue
-    if (release > MAX_RELEASES)
-      fail('RECORD_INVALID', `the drive names release ${release}, at most ${MAX_RELEASES} are read`)
-    records.set(release, entry)
-  }
-  return records
-}
-
-/**
- * Looks at every block from `from` to `length` for puts and dels of records; adds what it finds to `seen`.
- * Offline it ends at the first block that is not here.
- */
-async function scan(
-  drive: Hyperdrive,
-  from: number,
-  length: number,
-  patience: Patience,
-  seen: SeenFile,
-): Promise<SeenFile> {
-  const puts = { ...seen.puts }
-  const faults = { ...seen.faults }
-  let scanned = from
-  const view = drive.checkout(length)
-  const ahead = patience.offline ? null : drive.core.download({ start: from, end: length })
-  try {
-    const history = view.db.createHistoryStream({ gte: from, lt: length, ...patience.options })
-    for await (const { type, seq, key } of patience.each(history)) {
-      scanned = seq + 1
-      const path = /^files\0\/(.*)$/s.exec(key)?.[1]
-      const release = path === undefined ? null : releaseOfPath(path)
-      if (release === null || release > MAX_RELEASES) continue
-      if (type === 'del') faults[release] ??= 'its record was deleted'
-      else if (puts[release] === undefined) puts[release] = seq
-      else if (puts[release] !== seq) faults[release] ??= 'its record was written again'
-    }
-  } catch (error) {
-    if (!patience.offline || !isAbsent(error)) throw error
-  } finally {
-    ahead?.destroy()
-    await view.close()
-  }
-  return { ...seen, scanned, puts, faults }
 }

@@ -2,7 +2,7 @@ import { asReproError, ReproError } from '../core/errors.ts'
 import type { ReadLimits } from './bundle.ts'
 import { diskFull, isDiskFull, storeError } from './store-errors.ts'
 
-export const DEFAULT_STALL_MS = 20_000
+const DEFAULT_STALL_MS = 20_000
 /** Reading only what is here may still take a moment on a slow disk, but never waits for peers. */
 const OFFLINE_LIMIT_MS = 30_000
 const TICK_MS = 200

@@ -5,6 +5,7 @@ import { FORMAT, type ReleaseRecord, type WorkRecord } from '../../schemas/index
 import { fail } from '../core/errors.ts'
 import type { PublishOptions, PublishResult } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
+import { TAG } from '../core/reference.ts'
 import { blake3 } from '../system/blake3.ts'
 import type { HistoryLimits } from './bundle.ts'
 import { recordPath } from './drive-paths.ts'
@@ -94,6 +95,14 @@ function checkTag(
   prepared: PreparedBundle,
   newest: ReleaseRecord | null,
 ): void {
+  if (tag !== undefined && !TAG.test(tag))
+    fail(
+      'USAGE',
+      `"${tag}" is no tag: it begins with a letter and has letters, digits, ".", "_", "-"`,
+      {
+        hints: ['--tag v1'],
+      },
+    )
   const holder = tag === undefined ? undefined : before.find(one => one.record?.tag === tag)
   if (!holder) return
   const again = holder.record === newest && newest?.contentHash === prepared.identity.contentHash

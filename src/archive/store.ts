@@ -1,11 +1,4 @@
-export type {
-  Bundle,
-  BundleStore,
-  DishonestPeer,
-  HistoryLimits,
-  ReadLimits,
-  Received,
-} from './bundle.ts'
+export type { Bundle, BundleStore } from './bundle.ts'
 
 import type { Seed } from '../system/seed.ts'
 import type { BundleStore } from './bundle.ts'

@@ -1,8 +1,9 @@
 import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
-import { comparePaths } from '../core/archive-path.ts'
+import { comparePaths, isReserved } from '../core/archive-path.ts'
+import { fail } from '../core/errors.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { blake3 } from '../system/blake3.ts'
-import { MANIFEST_PATH, segmentPath } from './drive-paths.ts'
+import { IMAGES_FOLDER, MANIFEST_PATH, segmentPath } from './drive-paths.ts'
 
 /** A file or link as it must stand in the drive. */
 export interface Wanted {
@@ -22,8 +23,14 @@ export interface WantedContent {
   readonly counted: boolean
 }
 
-/** Everything but the record that the drive of a release holds, in order of the drive. Empty folders are in the index alone. */
+/** Everything but the record that the drive of a release holds, in order of the drive. Empty folders are in the index alone. Throws PATH_UNSAFE. */
 export function wantedEntries(prepared: PreparedBundle): Wanted[] {
+  for (const { path } of prepared.all) {
+    if (isReserved(path) && !path.startsWith(`${IMAGES_FOLDER}/`))
+      fail('PATH_UNSAFE', `"${path}" belongs to repro itself and cannot be published`, {
+        data: { path },
+      })
+  }
   const wanted: Wanted[] = prepared.all.filter(isStored).map(entry => ({
     path: entry.path,
     executable: entry.type === 'file' && entry.executable === true,

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { checkoutRelease } from '../../src/archive/checkout.ts'
 import { diffReleases } from '../../src/archive/diff.ts'
 import { openFolderRelease } from '../../src/archive/folder-release.ts'
+import { findTwins } from '../../src/archive/path-twins.ts'
 import { verifyFolder, verifyRelease } from '../../src/archive/verify.ts'
 import type { OpenRelease } from '../../src/core/home.ts'
 import {
@@ -271,4 +272,15 @@ test('a diff names what was added, removed and changed, and reads only segments 
   expect(a.segments.size).toBeGreaterThan(30)
   expect(await all(diffReleases(a, a))).toEqual([])
   expect((await all(diffReleases(prepareEntries('/nowhere', []), b))).length).toBe(3000)
+})
+
+test('twins are found at any depth, and fit where the file system tells them apart', async () => {
+  expect(findTwins(['a/x', 'A/y', 'b', 'é', 'e\u0301', 'c/d', 'c/e'])).toEqual([
+    ['a', 'A'],
+    ['é', 'e\u0301'],
+  ])
+  const [release] = await releases({ 'Data/x': '1', 'data/x': '2' })
+  const folder = await temporaryFolder()
+  const work = codeOf(drain(checkoutRelease(release!, folder)))
+  expect(await work).toBe(process.platform === 'linux' ? 'no error' : 'PATH_UNSAFE')
 })

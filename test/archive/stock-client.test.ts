@@ -60,7 +60,7 @@ test('a stock Hyperdrive client sees the author’s tree byte for byte', async (
     expect((await drive.get(`/${path}`))?.equals(bytes)).toBe(true)
     expect(value.executable).toBe(run)
   }
-  const blobOf = async (path: string) => ((await drive.entry(path))?.value as { blob: object }).blob
+  const blobOf = async (path: string) => ((await drive.entry(path))!.value as { blob: object }).blob
   expect(await blobOf('/data/big.bin')).toEqual(await blobOf('/data/twin.bin'))
   const text = String(await drive.get('/.repro/releases/2.json'))
   expect(await checkRecord(text, { key: bundle.key, release: 2 })).toEqual(record)
