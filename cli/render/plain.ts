@@ -14,6 +14,8 @@ export class PlainView implements View {
   readonly #app: AppOutput
   readonly #now: () => number
   #saidMs: number
+  /** Hints are said once, however many lines have them. */
+  readonly #hints = new Set<string>()
 
   constructor(output: Output, now: () => number = Date.now) {
     this.#output = output
@@ -25,7 +27,7 @@ export class PlainView implements View {
 
   async take(record: WorkRecord): Promise<void> {
     if (await this.#app.take(record)) return
-    for (const line of this.#board.take(record)) sayLine(line, this.#output)
+    for (const line of this.#board.take(record)) this.#say(line)
     const phase = this.#board.phases.at(-1)
     if (!phase || this.#now() - this.#saidMs < PROGRESS_EVERY_MS) return
     this.#saidMs = this.#now()
@@ -34,14 +36,17 @@ export class PlainView implements View {
 
   async close(): Promise<void> {
     await this.#app.close()
-    for (const line of this.#board.finish()) sayLine(line, this.#output)
+    for (const line of this.#board.finish()) this.#say(line)
   }
-}
 
-/** Says one finished line and its hints; warnings and errors are marked as such. */
-export function sayLine(line: BoardLine, output: Output): void {
-  if (line.kind === 'warning') output.say(`warning: ${line.text}`, 'yellow')
-  else if (line.kind === 'error') output.alarm(line.text, 'red')
-  else output.say(line.text, line.kind === 'done' ? 'dim' : undefined)
-  for (const hint of line.hints) output.say(`  hint: ${hint}`)
+  #say(line: BoardLine): void {
+    if (line.kind === 'warning') this.#output.say(`warning: ${line.text}`, 'yellow')
+    else if (line.kind === 'error') this.#output.alarm(line.text, 'red')
+    else this.#output.say(line.text, line.kind === 'done' ? 'dim' : undefined)
+    for (const hint of line.hints) {
+      if (this.#hints.has(hint)) continue
+      this.#hints.add(hint)
+      this.#output.say(`  hint: ${hint}`)
+    }
+  }
 }

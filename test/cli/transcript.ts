@@ -10,8 +10,8 @@ import { REPO, REPRO } from './binary.ts'
  *   copy <path in fixtures> <folder>     file <path> (its content follows in lines with "| ")
  *   $ repro …            a command; `? n` its exit code (0 when absent); `> ` and `2> ` its output
  *   & repro …            the same in the background until the transcript ends; its `> ` lines are waited for
- * In expected lines `...` alone stands for any number of lines, and `<name>` for what PLACEHOLDERS says;
- * a name with a number (`<key1>`) is bound at its first use and can be typed in later commands.
+ * In expected lines `...` alone stands for any number of lines, and `{name}` for what PLACEHOLDERS says;
+ * a name with a number (`{key1}`) is bound at its first use and can be typed in later commands.
  */
 export interface Step {
   readonly line: number
@@ -24,12 +24,14 @@ export interface Step {
 }
 
 export const PLACEHOLDERS: Readonly<Record<string, string>> = {
+  version: '\\d+\\.\\d+\\.\\d+\\S*',
   key: '[ybndrfg8ejkmcpqxot1uwisza345h769]{52}',
   hash: '[0-9a-f]{64}',
   time: '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d+)?Z',
   took: '(?:[\\d.]+ (?:ms|s|min|h) ?)+',
   size: '[\\d.]+ [kMGTP]?B',
   n: '[\\d,]+',
+  address: '127\\.0\\.0\\.1:\\d{1,5}',
   port: '\\d{1,5}',
   path: '\\S+',
   any: '.*',
@@ -187,9 +189,9 @@ export class TranscriptRun {
   #matchLine(wanted: string, line: string): boolean {
     const names: string[] = []
     const pattern = wanted
-      .split(/(<[a-z]+\d*>)/)
+      .split(/(\{[a-z]+\d*\})/)
       .map(part => {
-        const name = /^<([a-z]+)(\d*)>$/.exec(part)
+        const name = /^\{([a-z]+)(\d*)\}$/.exec(part)
         const source = name ? PLACEHOLDERS[name[1]!] : undefined
         if (!name || source === undefined) return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
         if (name[2] === '') return `(?:${source})`
@@ -208,7 +210,7 @@ export class TranscriptRun {
   }
 
   #fill(word: string): string {
-    return word.replace(/<[a-z]+\d+>/g, name => this.#bound.get(name) ?? name)
+    return word.replace(/\{[a-z]+\d+\}/g, name => this.#bound.get(name) ?? name)
   }
 }
 
