@@ -1,48 +1,15 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import Corestore from 'corestore'
-import Hyperbee from 'hyperbee'
-import Hyperdrive from 'hyperdrive'
+import type Hyperdrive from 'hyperdrive'
 import { expect, test } from 'vitest'
-import type { ReleaseRecord } from '../../schemas/index.ts'
 import type { Bundle } from '../../src/archive/bundle.ts'
-import { readOwnBundle } from '../../src/archive/own-bundles.ts'
-import { signRecord } from '../../src/archive/release-record.ts'
-import { openSeed } from '../../src/system/seed.ts'
+import { recordIn, type Tamper, tamper } from '../helpers/dishonest-author.ts'
 import { codeOf, connect, openHome, publish } from './helpers.ts'
 
 const near = { history: 'cheap', stallMs: 3000 } as const
 
-/** An author who holds the key and writes to the drive past `publish`, as a dishonest one would. */
-async function tamper(
-  home: string,
-  key: string,
-  act: (
-    drive: Hyperdrive,
-    sign: (fields: Omit<ReleaseRecord, 'signature'>) => Buffer,
-  ) => Promise<void>,
-): Promise<void> {
-  const seed = await openSeed(home)
-  const keys = (await readOwnBundle(home, seed, key))!
-  const store = new Corestore(join(home, 'store'), {
-    primaryKey: seed.derive('store'),
-    unsafe: true,
-  })
-  const session = store.session()
-  const bee = new Hyperbee(session.get({ keyPair: keys.keyPair, exclusive: true }), {
-    keyEncoding: 'utf-8',
-    valueEncoding: 'json',
-    metadata: { contentFeed: null },
-  })
-  const drive = new Hyperdrive(session, null, { _db: bee })
-  await drive.ready()
-  await act(drive, fields => Buffer.from(signRecord(fields, keys.signingKey).text))
-  await drive.close()
-  await store.close()
-}
-
 /** A bundle with three releases, then tampered with; and a reader that never saw it before. */
-async function tampered(act: Parameters<typeof tamper>[2], readers = 1) {
+async function tampered(act: Tamper, readers = 1) {
   const author = await openHome()
   const made = await author.store.create()
   for (const n of [1, 2, 3]) await publish(made, { file: `${n}` }, { tag: `v${n}` })
@@ -66,8 +33,7 @@ async function readerOf(author: Awaited<ReturnType<typeof openHome>>, key: strin
   return { home: reader.home, copy, store: reader.store }
 }
 
-const record = async (drive: Hyperdrive, n: number) =>
-  JSON.parse(String(await drive.get(`/.repro/releases/${n}.json`))) as ReleaseRecord
+const record = recordIn
 const put = (drive: Hyperdrive, n: number, bytes: Buffer) =>
   drive.put(`/.repro/releases/${n}.json`, bytes)
 const faults = async (copy: Bundle) =>
