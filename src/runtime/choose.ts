@@ -159,7 +159,7 @@ function orderNotes(order: readonly string[]): string[] {
 }
 
 /** What a chosen runtime cannot hold of what was declared, one sentence each. */
-export function notesOn(
+function notesOn(
   { adapter, report }: NonNullable<Choice['chosen']>,
   needs: Pick<RuntimeNeeds, 'network' | 'limits'>,
 ): string[] {

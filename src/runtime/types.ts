@@ -1,8 +1,6 @@
 import type { Fidelity, RuntimeName, RuntimeReport } from '../../schemas/index.ts'
 import type { Launch } from '../system/launch.ts'
 
-export type { Launch, StartSignal } from '../system/launch.ts'
-
 /** Where the bundle appears inside of every image; also the working directory. */
 export const INSIDE = '/repro/bundle'
 
@@ -71,7 +69,7 @@ export interface CommandLine extends Launch {
 }
 
 /** What a runtime can give, as data: choice and receipts read it, never the name. */
-export interface Abilities {
+interface Abilities {
   readonly image: boolean
   readonly inputsReadOnly: boolean
   readonly networkOff: boolean

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 /** How the spawner learns that the app itself was started: exit codes alone do not tell. */
-export type StartSignal =
+type StartSignal =
   /** The runtime writes bubblewrap's JSON status to this file descriptor. */
   | { readonly kind: 'json-status'; readonly fd: number }
   /** A byte arrives on this file descriptor just before the app is executed. */
@@ -12,7 +12,7 @@ export type StartSignal =
   | { readonly kind: 'spawn' }
 
 /** How a runtime says that the app's command does not exist (127) or cannot be executed (126). */
-export interface CommandFailure {
+interface CommandFailure {
   readonly exitCode: number
   /** Source of a regular expression for one line of stderr. */
   readonly stderr: string

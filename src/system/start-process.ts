@@ -19,8 +19,6 @@ import {
 } from './process-tree.ts'
 import { tapTail } from './stream-tail.ts'
 
-export type { Launch, ProcessEnd, RunningProcess, StartOptions } from './launch.ts'
-
 const GRACE_MS = 5000
 const CLEANUP_TIMEOUT_MS = 30_000
 const STATUS_LIMIT = 64 << 10
