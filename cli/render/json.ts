@@ -13,7 +13,12 @@ export class JsonView implements View {
   take(record: WorkRecord): void {
     if (record.action === 'result') return
     const bytes = record.data?.['bytes']
-    this.#output.record(bytes instanceof Uint8Array ? { ...record, ...textOf(bytes) } : record)
+    if (!(bytes instanceof Uint8Array)) this.#output.record(record)
+    else if (record.message === undefined) this.#output.record({ ...record, ...textOf(bytes) })
+    else if (record.message !== '') {
+      const { data: _, ...rest } = record
+      this.#output.record(rest)
+    }
   }
 
   async close(): Promise<void> {}

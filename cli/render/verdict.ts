@@ -29,8 +29,7 @@ export function printVerdict(receipt: Receipt, place: RunPlace, output: Output):
   if (receipt.outcome !== 'completed') output.line(`  ${describeOutcome(receipt)}`)
   const compared = receipt.outcome === 'completed' ? receipt.outputs : []
   const width = Math.min(40, Math.max(0, ...compared.map(one => one.path.length)))
-  for (const one of compared)
-    output.line(`  ${one.path.padEnd(width)}  ${describeOutput(one)}`)
+  for (const one of compared) output.line(`  ${one.path.padEnd(width)}  ${describeOutput(one)}`)
   output.line(describeHow(receipt))
   output.line(`receipt ${join(place.folder, 'receipt.json')}`)
   for (const hint of nextSteps(receipt, place)) output.say(`next: ${hint}`)

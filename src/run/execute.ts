@@ -24,7 +24,7 @@ export interface ExecuteOptions {
 }
 
 /**
- * Executes one command line to its end. Its output comes as records of text while it runs, and goes as bytes into
+ * Executes one command line to its end. Its output comes as records while it runs (`message` is text, `data.bytes` is exact), and goes as bytes into
  * `stdout.log` and `stderr.log`. An abort, a timeout, an error while writing, and a consumer that stops listening
  * all end its whole process tree. Throws DISK_FULL, WRITE_FAILED (errno) when the logs cannot be written.
  */
@@ -98,11 +98,10 @@ async function copyOutput(
   for await (const chunk of stream) {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
     await log.writeFile(bytes)
-    const text = decoder.write(bytes)
-    if (text !== '') await queue.put({ action, message: text })
+    await queue.put({ action, message: decoder.write(bytes), data: { bytes } })
   }
   const rest = decoder.end()
-  if (rest !== '') await queue.put({ action, message: rest })
+  if (rest !== '') await queue.put({ action, message: rest, data: { bytes: Buffer.alloc(0) } })
 }
 
 function outcomeOf(end: ProcessEnd, timedOut: boolean, interrupted: boolean): Receipt['outcome'] {
