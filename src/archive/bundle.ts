@@ -67,6 +67,8 @@ export interface Bundle {
   /** How many peers are connected for this bundle now. */
   peers(): number
   received(): Received
+  /** Public keys (hex) of connected peers that were asked for something and have not answered yet. */
+  owing(): readonly string[]
   /** Calls `listener` for each refused block; returns what takes the listener away. */
   onDishonestPeer(listener: (peer: DishonestPeer) => void): () => void
 }

@@ -170,6 +170,11 @@ export class DriveBundle implements Bundle, PeerView {
   refused(): number {
     return this.#refused
   }
+  owing(): readonly string[] {
+    const blobs = this.drive.blobs?.core.peers ?? []
+    const asked = [...this.drive.core.peers, ...blobs].filter(peer => peer.inflight > 0)
+    return [...new Set(asked.flatMap(peer => peer.remotePublicKey?.toString('hex') ?? []))]
+  }
   onDishonestPeer(listener: (peer: DishonestPeer) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -9,6 +9,8 @@ declare module 'hypercore' {
   }
   export interface CorePeer {
     readonly remotePublicKey: Buffer | null
+    /** Requests that were sent to it and not answered yet. */
+    readonly inflight: number
     readonly stream: { destroy(error?: Error): void }
   }
   export interface CoreDownload {

@@ -127,6 +127,7 @@ class InProcessHome implements Home {
     prepared: PreparedBundle,
     { key, ...options }: PublishOptions,
   ): AsyncGenerator<WorkRecord, PublishResult> {
+    await this.#names.check()
     const bundle = key === null ? await this.#store.create() : await this.#bundle(key)
     const result = yield* bundle.publish(prepared, options)
     const { name } = prepared.manifest

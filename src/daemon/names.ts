@@ -29,6 +29,11 @@ export class Names {
     })
   }
 
+  /** Throws STORE_INVALID when the list is damaged. */
+  async check(): Promise<void> {
+    await this.#read()
+  }
+
   /** Gives a name to a key when nobody has it. Returns the key that has the name now. */
   async claim(name: string, key: string): Promise<string> {
     const claiming = this.#writing.then(async () => {

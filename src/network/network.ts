@@ -7,6 +7,7 @@ import { noPeerError, type Tried } from './no-peer.ts'
 import type { NoiseKeyPair } from './node-keys.ts'
 import { PeerConnections, type PeerTraffic } from './peer-connections.ts'
 import { notePublicNodes } from './public-nodes-note.ts'
+import { passOverSilentPeers } from './silent-peers.ts'
 import { SwarmRoute } from './swarm-route.ts'
 import { listenTcp, TcpDialer, type TcpListener } from './tcp-route.ts'
 
@@ -113,12 +114,14 @@ class OpenNetwork implements Network {
     const topic = bundle.discoveryKey
     const announcing = announce && !this.#destroyed ? this.#swarm?.announce(topic) : undefined
     const looking = announce || this.#destroyed ? undefined : this.#swarm?.lookUp(topic)
+    const stopWatching = announce ? () => undefined : passOverSilentPeers(bundle, this.#connections)
     const membership: Membership = {
       announced: announcing?.announced ?? Promise.resolve(false),
       dishonest: () => dishonest,
       leave: () => {
         if (!this.#memberships.delete(membership)) return
         stopListening()
+        stopWatching()
         announcing?.leave()
         looking?.leave()
       },

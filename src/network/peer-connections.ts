@@ -36,6 +36,7 @@ export class PeerConnections {
   readonly #open = new Set<Connection>()
   readonly #ended: PeerTraffic[] = []
   readonly #banned = new Map<string, string>()
+  readonly #benchedUntil = new Map<string, number>()
   #endedReceived = 0
   #endedSent = 0
   #closed = false
@@ -49,7 +50,7 @@ export class PeerConnections {
   add(stream: NoiseSecretStream, route: Route, address: string): boolean {
     stream.on('error', () => undefined) // its end is told by 'close'
     const peer = stream.remotePublicKey?.toString('hex') ?? ''
-    if (this.#closed || peer === '' || this.#banned.has(peer) || stream.destroyed) {
+    if (this.#closed || peer === '' || this.isRefused(peer) || stream.destroyed) {
       stream.destroy()
       return false
     }
@@ -78,8 +79,21 @@ export class PeerConnections {
     for (const { stream } of this.#of(peer)) stream.destroy()
   }
 
-  isBanned(peer: string): boolean {
-    return this.#banned.has(peer)
+  /** Ends every connection of a peer and refuses new ones for a while. */
+  bench(peer: string, ms: number, reason: string): void {
+    this.#benchedUntil.set(peer, performance.now() + ms)
+    this.#emit({
+      action: 'note',
+      subject: shortPeer(peer),
+      message: `passed over the peer ${shortPeer(peer)} for a while: ${reason}`,
+      data: { peer, reason },
+    })
+    for (const { stream } of this.#of(peer)) stream.destroy()
+  }
+
+  isRefused(peer: string): boolean {
+    const until = this.#benchedUntil.get(peer) ?? 0
+    return this.#banned.has(peer) || performance.now() < until
   }
 
   /** Open connections. */

@@ -27,7 +27,7 @@ export class SwarmRoute {
     this.#swarm = new Hyperswarm({
       dht: this.#dht,
       keyPair,
-      firewall: key => connections.isBanned(key.toString('hex')),
+      firewall: key => connections.isRefused(key.toString('hex')),
     })
     this.#swarm.on('connection', stream => {
       const { remoteHost = 'an unknown address', remotePort } = stream.rawStream ?? {}

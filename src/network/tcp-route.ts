@@ -138,7 +138,9 @@ async function handshake(
     stream.destroy()
     return 'it is this home itself'
   }
-  return connections.add(stream, 'tcp', address) ? null : 'it was dropped for sending wrong bytes'
+  return connections.add(stream, 'tcp', address)
+    ? null
+    : 'it was dropped for what it sent, or did not send'
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -171,6 +171,27 @@ test('a peer that serves other bytes is dropped, and an honest one used', async 
   expect(again.filter(record => record.status === 'start')).toHaveLength(1)
 })
 
+test.each([2000, 300_000])(
+  'a peer that stays silent after %i bytes does not hold up the others',
+  async stopAfter => {
+    const author = await newSettings({ listen: loopback })
+    const { key } = await publishFiles(author, files)
+    const ref = { kind: 'key', key } as const
+    const { listening } = await startSharer(author)
+    const second = await newSettings({ peers: [listening!], listen: loopback })
+    const copy = await openHome(second)
+    await fetchAll(copy, ref)
+    await copy.close()
+    const other = await startSharer(second)
+    const silent = await slowWire(listening!, rate, stopAfter)
+    const honest = await slowWire(other.listening!, rate)
+    const settings = await newSettings({ peers: [silent.address, honest.address], waitMs: 15_000 })
+    const home = await openTestHome(settings)
+    expect(await fetchAll(home, ref)).toBeGreaterThan(size)
+    expect(silent.carried).toBeGreaterThan(0)
+  },
+)
+
 test('a reference with a wrong hash is refused before anything is fetched', async () => {
   const author = await newSettings({ listen: loopback })
   const { key } = await publishFiles(author, files)
