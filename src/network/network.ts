@@ -11,8 +11,6 @@ import { passOverSilentPeers } from './silent-peers.ts'
 import { SwarmRoute } from './swarm-route.ts'
 import { listenTcp, TcpDialer, type TcpListener } from './tcp-route.ts'
 
-export type { PeerTraffic, Route } from './peer-connections.ts'
-export type { TcpListener } from './tcp-route.ts'
 
 /** One bundle among peers, until it is left. */
 export interface Membership {
