@@ -1,5 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -69,8 +78,15 @@ export class Workbench {
   }
 
   remove(): void {
+    this.#endPauseProcess()
     execFileSync('chmod', ['-R', 'u+rwX', this.folder])
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Rootless podman keeps one idle process for each storage folder; ours goes with the folder. */
+  #endPauseProcess(): void {
+    const path = join(this.folder, 'storage', 'podman', 'runtime', 'libpod', 'tmp', 'pause.pid')
+    if (existsSync(path)) process.kill(Number(readFileSync(path, 'utf8')), 'SIGKILL')
   }
 
   /** Makes a path and all below it the user's. */
