@@ -7,7 +7,7 @@ import { resultRecord } from '../render/result.ts'
 
 export const runs = defineCommand({
   exitCodes: [0, 2, 4],
-  examples: ['repro runs', 'repro runs 20261121T093012Z-1f0c2a9b --json'],
+  examples: ['repro runs', 'repro runs 20261121T093012345Z-1f0c2a --json'],
   configure(command) {
     command.argument('[id]', 'a run, or the beginning of its id')
   },

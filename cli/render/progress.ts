@@ -76,7 +76,7 @@ function rateAfter(before: Phase, record: WorkRecord, nowMs: number): number | u
 }
 
 /** Milliseconds until all bytes are there, when that can be told. */
-export function timeLeftMs(phase: Phase): number | undefined {
+function timeLeftMs(phase: Phase): number | undefined {
   if (phase.totalBytes === undefined || phase.bytes === undefined || !phase.rate) return undefined
   return ((phase.totalBytes - phase.bytes) * 1000) / phase.rate
 }

@@ -23,7 +23,7 @@ export interface Step {
   readonly content: string[]
 }
 
-export const PLACEHOLDERS: Readonly<Record<string, string>> = {
+const PLACEHOLDERS: Readonly<Record<string, string>> = {
   version: '\\d+\\.\\d+\\.\\d+\\S*',
   key: '[ybndrfg8ejkmcpqxot1uwisza345h769]{52}',
   hash: '[0-9a-f]{64}',

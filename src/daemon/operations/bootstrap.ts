@@ -1,7 +1,6 @@
 import type { WorkRecord } from '../../../schemas/index.ts'
 import { formatHostPort } from '../../core/host-port.ts'
 import type { HostPort } from '../../core/settings.ts'
-import { runBootstrap, runLocalDht } from '../../network/bootstrap.ts'
 import { waitForAbort } from '../wait-for-abort.ts'
 
 export interface BootstrapOptions extends HostPort {
@@ -17,6 +16,7 @@ export interface BootstrapOptions extends HostPort {
 export async function* bootstrap(options: BootstrapOptions): AsyncGenerator<WorkRecord, HostPort> {
   const { host, port, nodes, signal } = options
   const where = { host, port }
+  const { runBootstrap, runLocalDht } = await import('../../network/bootstrap.ts')
   const node = nodes === 1 ? await runBootstrap(where) : await runLocalDht(where, nodes)
   try {
     yield {
