@@ -43,6 +43,8 @@ class InProcessHome implements Home {
   readonly #joined = new Set<string>()
   readonly #releases = new Set<OpenRelease>()
   readonly #sharings = new Set<OpenSharing>()
+  /** Those that serve whatever is published, too. */
+  readonly #sharingAll = new Set<OpenSharing>()
   #network: Promise<Network> | null = null
   #closed: Promise<void> | null = null
 
@@ -138,7 +140,7 @@ class InProcessHome implements Home {
         subject: name,
         message: `"${name}" is the name of ${holder} in this home: use the key for this one`,
       }
-    for (const sharing of this.#sharings) await sharing.add(bundle)
+    for (const sharing of this.#sharingAll) await sharing.add(bundle)
     return result
   }
 
@@ -159,7 +161,8 @@ class InProcessHome implements Home {
     const network = await this.#openNetwork()
     const { startSharing } = await import('../network/share.ts')
     const sharing = await startSharing(network, bundles, this.#settings.network.listen, signal)
-    if (refs.length === 0) this.#sharings.add(sharing)
+    this.#sharings.add(sharing)
+    if (refs.length === 0) this.#sharingAll.add(sharing)
     return sharing
   }
 

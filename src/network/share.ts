@@ -39,6 +39,7 @@ export async function startSharing(
       data: { listening },
     })
 
+  let closed = false
   let lastSent = 0
   const timer = setInterval(() => {
     const { sent, peers } = network
@@ -54,7 +55,7 @@ export async function startSharing(
   }, PROGRESS_MS)
 
   const add = async (bundle: Bundle): Promise<void> => {
-    if (memberships.has(bundle.key)) return
+    if (closed || memberships.has(bundle.key)) return
     const membership = network.join(bundle, { announce: true })
     memberships.set(bundle.key, membership)
     const announced = await inTime(membership.announced, signal)
@@ -74,6 +75,7 @@ export async function startSharing(
     )
   }
   const close = async (): Promise<void> => {
+    closed = true
     clearInterval(timer)
     signal?.removeEventListener('abort', onAbort)
     for (const membership of memberships.values()) membership.leave()
