@@ -50,9 +50,10 @@ export async function openStage(folder: string, options: OpenStageOptions = {}):
       data: { folder, faults },
     })
   }
-  if (found.checked === 'hashed') await writeStageFile(folder, { ...file, state: found.state })
+  const checkedFile = { ...file, state: { ...found.state } }
+  if (found.checked === 'hashed') await writeStageFile(folder, checkedFile)
   const checked = found.checked === 'hashed' || image === 'hashed' ? 'hashed' : 'stat'
-  return { folder, file, rootfs, checked }
+  return { folder, file: checkedFile, rootfs, checked }
 }
 
 async function readStageFile(folder: string): Promise<StageFile> {

@@ -10,7 +10,7 @@ import type { Plan } from './plan.ts'
 import type { PreparedRun } from './prepare-run.ts'
 import { hidePlaces, type ReceiptBody } from './receipt.ts'
 import type { RunFolder } from './run-folder.ts'
-import { checkStage } from './stage-check.ts'
+import { isUnchanged } from './stage-check.ts'
 
 /** One execution with one runtime. */
 export interface Attempt extends Execution {
@@ -42,14 +42,14 @@ export async function receiptBody(
   const { plan, end, chosen } = attempt
   const places = options.withHost ? [] : placesOf(prepared, run)
   const hide = (text: string) => (options.withHost ? text : hidePlaces(text, places))
-  const after = await checkStage(stage.folder, file)
+  const unchanged = await isUnchanged(stage.folder, file)
   const notes = [
     params.data.length > 0 ? 'ran with data that is not the release’s' : null,
     params.data.length === 0 && params.changed
       ? 'ran with other parameters than the defaults'
       : null,
     (options.extraArgs?.length ?? 0) > 0 ? 'ran with extra arguments' : null,
-    after.faults.length > 0 ? 'inputs were changed while it ran' : null,
+    !unchanged ? 'inputs were changed while it ran' : null,
   ].filter(note => note !== null)
   const { time, memory, cpus, disk } = limitsOf(attempt)
   return {
@@ -90,7 +90,7 @@ export async function receiptBody(
     inputs: {
       ...inputsOf(stage),
       checked: stage.checked,
-      unchangedAfterRun: chosen.adapter.abilities.image ? after.faults.length === 0 : null,
+      unchangedAfterRun: chosen.adapter.abilities.image ? unchanged : null,
     },
     outputs,
     verdict: verdictOf(attempt.outcome, outputs, params.data.length > 0),

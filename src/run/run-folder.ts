@@ -24,7 +24,7 @@ export type RunFile = z.infer<typeof runFile>
 
 export const RUN_FILE = 'run.json'
 export const RECEIPT_FILE = 'receipt.json'
-const ID = /^\d{8}T\d{6}Z-[0-9a-f]{8}$/
+const ID = /^\d{8}T\d{9}Z-[0-9a-f]{6}$/
 
 export interface RunFolder {
   readonly id: string
@@ -36,10 +36,10 @@ export interface RunFolder {
 export const isRunId = (text: string) => ID.test(text)
 export const runsFolder = (home: string) => join(home, 'runs')
 
-/** An id that sorts by time: `20261121T093012Z-1f0c2a9b`. */
+/** An id that sorts by time: `20261121T093012345Z-1f0c2a`. */
 export function newRunId(now: Date): string {
-  const time = now.toISOString().replace(/[-:]|\.\d+/g, '')
-  return `${time}-${randomBytes(4).toString('hex')}`
+  const time = now.toISOString().replace(/[-:.]/g, '')
+  return `${time}-${randomBytes(3).toString('hex')}`
 }
 
 /**

@@ -1,14 +1,16 @@
-import type { Dirent } from 'node:fs'
-import { lstat, readdir, readlink } from 'node:fs/promises'
+import { type Dirent, lstatSync, readlinkSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { StageFile } from '../../schemas/index.ts'
 import { formatFileState } from '../system/file-state.ts'
 import { hashFile } from '../system/hash-file.ts'
+import { parallel } from '../system/parallel.ts'
 
 /** The file of a stage that says what the rest must be. */
 export const STAGE_FILE = 'stage.json'
-/** Enough to keep the file system busy, few enough to stay cheap. */
-const WIDTH = 64
+const SLICE = 512
+const HASH_WIDTH = 8
 
 export interface StageCheck {
   /** `stat`: every file had the state noted when it was hashed. `hashed`: at least one was hashed now. */
@@ -65,35 +67,56 @@ export async function checkStage(
   const wanted = stageContents(file)
   const faults: string[] = []
   const state: Record<string, string> = {}
-  let hashed = options.rehash === true
   const seen = { present: new Set<string>(), replaced: new Set<string>() }
   await walk(folder, '', wanted, seen, faults)
-  const checkOne = async ([path, want]: [string, Wanted]) => {
-    options.signal?.throwIfAborted()
+  const doubtful: string[] = []
+  await inSlices([...wanted], options.signal, ([path, want]) => {
     if (!seen.present.has(path)) {
       if (!seen.replaced.has(path)) faults.push(`missing "${path}"`)
-      return
+    } else if (want.type === 'link') {
+      if (readlinkSync(join(folder, path)) !== want.target) faults.push(`changed "${path}"`)
+    } else if (want.type === 'file') {
+      const now = formatFileState(lstatSync(join(folder, path), { bigint: true }))
+      state[path] = now
+      if (options.rehash || file.state[path] !== now) doubtful.push(path)
     }
-    if (want.type === 'folder') return
-    const full = join(folder, path)
-    if (want.type === 'link') {
-      const target = await readlink(full).catch(() => null)
-      if (target !== want.target) faults.push(`changed "${path}"`)
-      return
-    }
-    const now = formatFileState(await lstat(full, { bigint: true }))
-    state[path] = now
-    if (!options.rehash && file.state[path] === now) return
-    hashed = true
-    const found = await hashFile(full, options.signal)
+  })
+  const rehash = async (path: string) => {
+    const want = wanted.get(path) as Wanted & { type: 'file' }
+    const found = await hashFile(join(folder, path), options.signal)
+    state[path] = found.state
     if (found.blake3 !== want.blake3 || found.executable !== want.executable)
       faults.push(`changed "${path}"`)
-    state[path] = found.state
   }
-  const all = [...wanted]
-  for (let at = 0; at < all.length; at += WIDTH)
-    await Promise.all(all.slice(at, at + WIDTH).map(checkOne))
-  return { checked: hashed ? 'hashed' : 'stat', faults: faults.sort(), state }
+  for await (const _ of parallel(doubtful, HASH_WIDTH, rehash));
+  const checked = options.rehash || doubtful.length > 0 ? 'hashed' : 'stat'
+  return { checked, faults: faults.sort(), state }
+}
+
+/** True while every file has the state noted: a look without reading, after a run. */
+export async function isUnchanged(
+  folder: string,
+  file: Pick<StageFile, 'state'>,
+): Promise<boolean> {
+  let unchanged = true
+  await inSlices(Object.entries(file.state), undefined, ([path, state]) => {
+    const found = lstatSync(join(folder, path), { bigint: true, throwIfNoEntry: false })
+    if (found === undefined || formatFileState(found) !== state) unchanged = false
+  })
+  return unchanged
+}
+
+/** Synchronous calls are the fastest way to look at many files; between slices others get their turn. */
+async function inSlices<T>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  look: (item: T) => void,
+): Promise<void> {
+  for (let at = 0; at < items.length; at += SLICE) {
+    signal?.throwIfAborted()
+    for (const item of items.slice(at, at + SLICE)) look(item)
+    if (at + SLICE < items.length) await setImmediate()
+  }
 }
 
 /** Notes what is there of what is wanted, and what is there and is not wanted or of another type. */

@@ -293,16 +293,16 @@ test('runs are listed newest first, and broken ones do not hide the others', asy
   const first = await bench.run(counting, host)
   const second = await bench.run(counting, host)
   const runs = join(bench.home, 'runs')
-  mkdirSync(join(runs, '20200101T000000Z-00000000'))
-  mkdirSync(join(runs, '20200101T000001Z-00000000'))
-  writeFileSync(join(runs, '20200101T000001Z-00000000', 'receipt.json'), '{"half":')
+  mkdirSync(join(runs, '20200101T000000000Z-000000'))
+  mkdirSync(join(runs, '20200101T000001000Z-000000'))
+  writeFileSync(join(runs, '20200101T000001000Z-000000', 'receipt.json'), '{"half":')
   symlinkSync('/nonexistent', join(runs, 'unrelated'))
   const list = await listRuns(bench.home)
   const ids = [first.receipt.id, second.receipt.id].sort().reverse()
   expect(list.map(run => run.id)).toEqual([
     ...ids,
-    '20200101T000001Z-00000000',
-    '20200101T000000Z-00000000',
+    '20200101T000001000Z-000000',
+    '20200101T000000000Z-000000',
   ])
   expect(list.map(run => run.state)).toEqual(['complete', 'complete', 'incomplete', 'incomplete'])
   expect(list[2]!.fault).toContain('broken')
