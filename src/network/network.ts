@@ -11,7 +11,6 @@ import { passOverSilentPeers } from './silent-peers.ts'
 import { SwarmRoute } from './swarm-route.ts'
 import { listenTcp, TcpDialer, type TcpListener } from './tcp-route.ts'
 
-
 /** One bundle among peers, until it is left. */
 export interface Membership {
   /** Settles when the DHT knows that the bundle is served here; false when no DHT node took it, or none was asked to. */
