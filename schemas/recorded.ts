@@ -3,7 +3,7 @@ import { blake3Hex, byteCount, identifier, isoDate, sha256Digest } from './commo
 import { runtimeName } from './host.ts'
 
 /** What one `repro run . --record` wrote for one app. */
-export const recordedApp = z.strictObject({
+const recordedApp = z.strictObject({
   /** Digest of the OCI manifest of the image the outputs were made under; null for an app without image. */
   image: sha256Digest.nullable(),
   runtime: runtimeName,

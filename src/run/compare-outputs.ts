@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { OutputResult, Receipt, WorkRecord } from '../../schemas/index.ts'
+import type { OutputResult, Receipt, ResolvedOutput, WorkRecord } from '../../schemas/index.ts'
 import { compareOutput } from './compare.ts'
 import type { Stage } from './open-stage.ts'
 import type { PreparedRun } from './prepare-run.ts'
@@ -18,13 +18,18 @@ export async function* compareOutputs(
       : params.data.length > 0
         ? 'made from data that is not the release’s'
         : undefined
+  const { signal } = prepared.options
   const results: OutputResult[] = []
   for (const output of app.outputs) {
-    const result = await compareOutput(output, {
-      out: run.out,
-      locate: hash => (expected.has(hash) ? join(stage.folder, 'expected', hash) : null),
-      ...(skip === undefined ? {} : { skip }),
-    })
+    const result =
+      run.outcome === 'interrupted'
+        ? unseen(output)
+        : await compareOutput(output, {
+            out: run.out,
+            locate: hash => (expected.has(hash) ? join(stage.folder, 'expected', hash) : null),
+            ...(skip === undefined ? {} : { skip }),
+            ...(signal ? { signal } : {}),
+          })
     results.push(result)
     const good = ['equal', 'within tolerance', 'not compared'].includes(result.status)
     yield {
@@ -36,4 +41,12 @@ export async function* compareOutputs(
     }
   }
   return results
+}
+
+/** Whoever interrupts a run does not want to wait until its outputs have been hashed. */
+function unseen(output: ResolvedOutput): OutputResult {
+  const expected = output.compare === 'exists' ? null : (output.expect?.blake3 ?? null)
+  const { path, compare } = output
+  const message = 'the run was interrupted'
+  return { path, compare, blake3: null, size: null, expected, status: 'not compared', message }
 }

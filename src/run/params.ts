@@ -7,7 +7,7 @@ import { nearest } from '../core/text.ts'
 import { describeParam, type ParamValue, parseParam } from './param-values.ts'
 
 /** A file or folder of the reader's own, given as a parameter. */
-export interface OwnData {
+interface OwnData {
   readonly param: string
   /** Absolute, links resolved. */
   readonly host: string
@@ -24,7 +24,7 @@ export interface ResolvedParams {
 }
 
 /** Where own data appears inside of an image. */
-export const DATA = '/repro/data'
+const DATA = '/repro/data'
 
 /**
  * Reads `--set name=value` settings for an app. Needs nothing of the release but its manifest, so it comes before any fetch.

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import type { OutputResult } from '../../schemas/index.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { createBlake3 } from '../system/blake3.ts'
@@ -20,13 +21,39 @@ export interface Attempt extends Execution {
   readonly enforces: { readonly cpus?: string; readonly memory?: string }
 }
 
-function placesOf({ options, params }: PreparedRun, run: RunFolder) {
-  return [
+/** Replaces every path of this host that could tell who ran it. */
+async function makeHide(
+  { options, params }: PreparedRun,
+  run: RunFolder,
+): Promise<(text: string) => string> {
+  if (options.withHost) return text => text
+  const real = (path: string) => realpath(path).catch(() => path)
+  const places = [
     [run.out, '$REPRO_OUT'],
     [options.home, '$REPRO_HOME'],
+    [await real(options.home), '$REPRO_HOME'],
     [options.cache, '$REPRO_CACHE'],
+    [await real(options.cache), '$REPRO_CACHE'],
     ...params.data.map(({ host, param }) => [host, `$REPRO_DATA/${param}`] as const),
   ] as const
+  return text => hidePlaces(text, places)
+}
+
+function hideInOutput(output: OutputResult, hide: (text: string) => string): OutputResult {
+  const { message, at, ...rest } = output
+  return {
+    ...rest,
+    ...(message === undefined ? {} : { message: hide(message) }),
+    ...(at === undefined
+      ? {}
+      : {
+          at: {
+            ...at,
+            ...(at.expected === undefined ? {} : { expected: hide(at.expected) }),
+            ...(at.found === undefined ? {} : { found: hide(at.found) }),
+          },
+        }),
+  }
 }
 
 /** Everything a receipt says, before it is signed. Looks once more whether the inputs are as they were. */
@@ -40,8 +67,7 @@ export async function receiptBody(
   const { options, params, host } = prepared
   const { file } = stage
   const { plan, end, chosen } = attempt
-  const places = options.withHost ? [] : placesOf(prepared, run)
-  const hide = (text: string) => (options.withHost ? text : hidePlaces(text, places))
+  const hide = await makeHide(prepared, run)
   const unchanged = await isUnchanged(stage.folder, file)
   const notes = [
     params.data.length > 0 ? 'ran with data that is not the release’s' : null,
@@ -61,7 +87,12 @@ export async function receiptBody(
     contentHash: file.contentHash,
     name: file.manifest.name,
     app: file.app,
-    params: { ...params.values },
+    params: Object.fromEntries(
+      Object.entries(params.values).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? hide(value) : value,
+      ]),
+    ),
     extraArgs: (options.extraArgs ?? []).map(hide),
     command: plan.command.map(hide),
     image: plan.image && { ...plan.image },
@@ -92,7 +123,7 @@ export async function receiptBody(
       checked: stage.checked,
       unchangedAfterRun: chosen.adapter.abilities.image ? unchanged : null,
     },
-    outputs,
+    outputs: outputs.map(output => hideInOutput(output, hide)),
     verdict: verdictOf(attempt.outcome, outputs, params.data.length > 0),
     ...(notes.length > 0 ? { note: notes.join('; ') } : {}),
   }

@@ -21,7 +21,7 @@ const CHUNK_BYTES = 1 << 20
 const RECORDED = `${RESERVED}/recorded.json`
 
 /** Where the expectation of an output lies in an author's folder when the manifest does not say. */
-export const expectedPath = (app: string, output: string) => `expected/${app}/${output}`
+const expectedPath = (app: string, output: string) => `expected/${app}/${output}`
 
 /**
  * Keeps the outputs of a run as what its app is expected to write: into `expected/<app>/<path>` of the author's folder,

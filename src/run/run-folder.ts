@@ -37,7 +37,7 @@ export const isRunId = (text: string) => ID.test(text)
 export const runsFolder = (home: string) => join(home, 'runs')
 
 /** An id that sorts by time: `20261121T093012345Z-1f0c2a`. */
-export function newRunId(now: Date): string {
+function newRunId(now: Date): string {
   const time = now.toISOString().replace(/[-:.]/g, '')
   return `${time}-${randomBytes(3).toString('hex')}`
 }

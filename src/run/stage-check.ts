@@ -27,7 +27,7 @@ type Wanted =
   | { readonly type: 'file'; readonly blake3: string; readonly executable: boolean }
 
 /** Everything that must lie below a stage's folder, `stage.json` aside, by path. */
-export function stageContents(
+function stageContents(
   file: Pick<StageFile, 'entries' | 'manifest' | 'app' | 'expected'>,
 ): Map<string, Wanted> {
   const wanted = new Map<string, Wanted>()

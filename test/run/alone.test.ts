@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { stageFolder } from '../../src/run/stage.ts'
+import { requires } from '../helpers/requires.ts'
 import { makeSource } from './folder-source.ts'
 import { Workbench } from './workbench.ts'
 
@@ -143,4 +144,58 @@ for await (const record of executeStage(folder, options)) {
   expect(existsSync(join(after[0]!.folder, 'run.json'))).toBe(true)
   expect(relative(bench.home, after[0]!.folder)).toBe(join('runs', after[0]!.id))
   expect(readFileSync(join(after[0]!.folder, 'run.json'), 'utf8')).not.toContain(bench.folder)
+})
+
+test('a disk that fills up while the app prints ends the app, and the next run works', async context => {
+  requires(context, 'user namespaces', 'program mount')
+  const source = makeSource({
+    files: {},
+    apps: {
+      default: { command: ['sh', '-c', 'head -c 20000000 /dev/zero; sleep 60'] },
+    },
+  })
+  await bench.run(source, { runtime: 'host', timeoutMs: 1, graceMs: 0 })
+  await build({
+    entryPoints: [entry, join(root, 'src/core/errors.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    outdir: built,
+    outbase: join(root, 'src'),
+    outExtension: { '.js': '.mjs' },
+    logLevel: 'silent',
+  })
+  const main = join(built, 'main.mjs')
+  writeFileSync(
+    main,
+    `import { executeStage } from './run/execute-stage.mjs'
+import { asReproError } from './core/errors.mjs'
+import { readdirSync } from 'node:fs'
+const [folder, text] = process.argv.slice(2)
+const options = JSON.parse(text)
+try {
+  for await (const record of executeStage(folder, options));
+} catch (error) {
+  const [run] = readdirSync(options.home + '/runs')
+  console.log(JSON.stringify({ code: asReproError(error).code, left: readdirSync(options.home + '/runs/' + run) }))
+}
+`,
+  )
+  const small = join(bench.folder, 'small')
+  mkdirSync(small)
+  const folder = stageFolder(bench.cache, source.identity.contentHash, 'default')
+  const options = JSON.stringify(bench.options({ runtime: 'host', home: small, graceMs: 0 }))
+  const script = 'mount -t tmpfs -o size=4m none "$1" && shift && exec "$@"'
+  const unshare = ['--user', '--map-root-user', '--mount', '--', 'sh', '-c', script, 'sh', small]
+  const run = spawnSync('unshare', [...unshare, process.execPath, main, folder, options], {
+    encoding: 'utf8',
+    timeout: 50_000,
+  })
+  const { code, left } = JSON.parse(run.stdout)
+  expect(code).toBe('DISK_FULL')
+  expect(left.sort()).toEqual(['out', 'run.json', 'stderr.log', 'stdout.log'])
+  expect(
+    (await bench.run(source, { runtime: 'host', timeoutMs: 50, graceMs: 0 })).receipt.outcome,
+  ).toBe('timeout')
 })
