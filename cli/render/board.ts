@@ -1,4 +1,5 @@
 import type { WorkRecord } from '../../schemas/index.ts'
+import { escapeControl } from '../../src/core/text.ts'
 import { advancePhase, describeDone, isWork, type Phase } from './progress.ts'
 
 export interface BoardLine {
@@ -94,7 +95,8 @@ const ENDS = new Set(['ok', 'unchanged', 'skipped', 'error'])
 const NAMED = new Set(['probe', 'verify', 'write', 'image', 'check', 'unpack'])
 
 function line(record: WorkRecord, kind: BoardLine['kind']): BoardLine {
-  const { action, subject = '', message, hints = [] } = record
+  const { action, message, hints = [] } = record
+  const subject = escapeControl(record.subject ?? '', false)
   if (message === undefined) return { text: `${action} ${subject}`.trim(), kind, hints }
   const named = subject === '' || !NAMED.has(action) || message.includes(subject)
   return { text: named ? message : `${subject}: ${message}`, kind, hints }
