@@ -39,15 +39,6 @@ const OUTSIDE = [
 /** Everything is made here first, so that a failed build leaves the old one and two builds do not mix. */
 const fresh = `dist.${process.pid}.tmp`
 
-try {
-  if (!args.has('--cli')) buildLibrary()
-  await buildCommand()
-  if (args.has('--schemas')) await writeSchemas()
-  replaceDist()
-} finally {
-  rmSync(fresh, { recursive: true, force: true })
-}
-
 function buildLibrary() {
   const { status } = spawnSync(
     process.execPath,
@@ -79,9 +70,21 @@ async function buildCommand() {
       js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
     },
     chunkNames: 'chunk-[hash]',
+    plugins: [englishOnly],
   })
   for (const path of workers()) copyFileSync(path, join(fresh, 'cli', basename(path)))
   chmodSync(join(fresh, 'cli/repro.js'), 0o755)
+}
+
+/** zod brings its messages in fifty languages, which no command shows and every start would have to read. */
+const englishOnly = {
+  name: 'english-only',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js'",
+      loader: 'js',
+    }))
+  },
 }
 
 /** Plain modules that are started as threads: they are found beside the file that starts them. */
@@ -110,4 +113,13 @@ function replaceDist() {
     renameSync(fresh, 'dist')
   }
   rmSync(old, { recursive: true, force: true })
+}
+
+try {
+  if (!args.has('--cli')) buildLibrary()
+  await buildCommand()
+  if (args.has('--schemas')) await writeSchemas()
+  replaceDist()
+} finally {
+  rmSync(fresh, { recursive: true, force: true })
 }

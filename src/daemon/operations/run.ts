@@ -12,6 +12,7 @@ import {
 import { recordExpectations } from '../../run/record.ts'
 import { type RunResult, runStage } from '../../run/run-stage.ts'
 import { stageRelease } from '../../run/stage.ts'
+import { findReadyStage } from '../ready-stage.ts'
 import { withSource } from './open-source.ts'
 
 export type Allowed = 'network' | 'host' | 'gpu'
@@ -84,17 +85,34 @@ export async function* planRun(
 }
 
 async function* stageOf(settings: Settings, reference: Reference, options: RunOptions) {
+  const how = {
+    rehash: options.rehash === true,
+    ...(options.signal ? { signal: options.signal } : {}),
+  }
+  const ready = yield* readyStage(settings, reference, options)
+  if (ready) return ready
   return yield* withSource(settings, reference, sourceOptions(options), async function* (source) {
     const app = chooseApp(source.manifest, options.app ?? appIn(reference))
     const prepared = yield* prepare(source.manifest, app, settings, options)
-    const stage = yield* stageRelease(source, app, {
-      cache: settings.cache,
-      rehash: options.rehash === true,
-      image: prepared.chosen.adapter.abilities.image,
-      ...(options.signal ? { signal: options.signal } : {}),
-    })
+    const { image } = prepared.chosen.adapter.abilities
+    const stage = yield* stageRelease(source, app, { cache: settings.cache, image, ...how })
     return { prepared, stage }
   })
+}
+
+/** What an earlier run left ready; null when the store has to be opened. */
+async function* readyStage(settings: Settings, reference: Reference, options: RunOptions) {
+  if (reference.kind !== 'key') return null
+  const { app, rehash, runtime, signal } = options
+  const stage = await findReadyStage(settings, reference, {
+    image: runtime !== 'host',
+    ...(app === undefined ? {} : { app }),
+    ...(rehash ? { rehash } : {}),
+    ...(signal ? { signal } : {}),
+  })
+  if (!stage) return null
+  const prepared = yield* prepare(stage.file.manifest, stage.file.app, settings, options)
+  return { prepared, stage }
 }
 
 async function* prepare(
