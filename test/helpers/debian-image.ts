@@ -35,8 +35,9 @@ export async function debianImage(packages: readonly string[]): Promise<string> 
       tar,
       ...sources,
     ])
-    await tarToOciArchive(tar, fresh, ({ name, type }) => {
-      return !LEFT_OUT.test(name) && type !== 'character-device' && type !== 'block-device'
+    await tarToOciArchive(tar, fresh, {
+      keep: ({ name, type }) =>
+        !LEFT_OUT.test(name) && type !== 'character-device' && type !== 'block-device',
     })
     await rename(fresh, archive)
   } finally {

@@ -12,13 +12,18 @@ import { extract, type Header, pack } from 'tar-stream'
 export async function tarToOciArchive(
   rootfs: string,
   archive: string,
-  keep: (entry: Header) => boolean = () => true,
+  options: {
+    readonly keep?: (entry: Header) => boolean
+    /** Node's word for the processor; this machine's when absent. */
+    readonly architecture?: string
+  } = {},
 ): Promise<void> {
+  const { keep = () => true, architecture = arch } = options
   const layerFile = `${archive}.layer`
   await filterTar(rootfs, layerFile, keep)
   const layer = { digest: await sha256File(layerFile), size: (await stat(layerFile)).size }
   const config = jsonBlob({
-    architecture: arch === 'x64' ? 'amd64' : arch,
+    architecture: architecture === 'x64' ? 'amd64' : architecture,
     os: 'linux',
     config: { Env: ['PATH=/usr/local/bin:/usr/bin:/bin'] },
     rootfs: { type: 'layers', diff_ids: [layer.digest] },
