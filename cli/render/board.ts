@@ -27,6 +27,7 @@ export class Board {
     if (UNSAID.has(record.action)) return []
     if (record.action === 'note') return [line(record, 'note')]
     if (record.action === 'warning' || record.status === 'warn') return [line(record, 'warning')]
+    if (record.action === 'fetch' || (record.peers ?? 0) > 0) this.#endSearch()
     const phase = this.#advance(record)
     const ended = ENDS.has(record.status ?? '') ? this.#end(record) : null
     const failed = record.action === 'error' || record.status === 'error'
@@ -56,6 +57,12 @@ export class Board {
       this.#phases.set(key, phase)
     }
     return phase
+  }
+
+  /** A peer was found: what looked for it is over. */
+  #endSearch(): void {
+    for (const key of [...this.#phases.keys()])
+      if (key.startsWith('connect ')) this.#phases.delete(key)
   }
 
   #end(record: WorkRecord): boolean {

@@ -42,6 +42,23 @@ describe('the board of work that goes on', () => {
     expect(board.finish().map(line => line.text)).toEqual(['stored 100 B, 1 file in 1.5 s'])
   })
 
+  it('stops looking for peers when bytes come', () => {
+    const { board } = boardAt()
+    board.take({ action: 'connect', status: 'start', subject: 'some key' })
+    expect(board.phases.map(phase => phase.action)).toEqual(['connect'])
+    board.take({ action: 'fetch', bytes: 1, totalBytes: 9, peers: 1 })
+    expect(board.phases.map(phase => phase.action)).toEqual(['fetch'])
+  })
+
+  it('ends work that began with a subject when the same subject is done', () => {
+    const { board, wait } = boardAt()
+    board.take({ action: 'unpack', status: 'start', subject: 'a', bytes: 0, totalBytes: 9 })
+    wait(1000)
+    const lines = board.take({ action: 'unpack', status: 'ok', subject: 'a', bytes: 9, files: 2 })
+    expect(lines.map(line => line.text)).toEqual(['unpacked 9 B, 2 files in 1.0 s'])
+    expect(board.phases).toEqual([])
+  })
+
   it('keeps warnings with what to type', () => {
     const { board } = boardAt()
     const lines = board.take({ action: 'warning', message: 'no licence', hints: ['add license:'] })
