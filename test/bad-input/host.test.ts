@@ -49,7 +49,7 @@ describe('a full disk', () => {
     rm "$1/filler"
     "$2" "$3" publish "$4" --json | tail -n 1
     echo "code \${PIPESTATUS[0]}"
-    "$2" "$3" verify "$(grep -oE '[a-z0-9]{52}' "$4/.repro/bundle.json")" --json | tail -n 1
+    "$2" "$3" verify "$(grep -oE '"key": *"[a-z0-9]{52}"' "$4/.repro/bundle.json" | grep -oE '[a-z0-9]{52}')" --json | tail -n 1
     echo "code \${PIPESTATUS[0]}"
   `
 
