@@ -1,8 +1,8 @@
 // `npm run check`: types, lint and format, layers, unused code. All run; any failure fails.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { prepare } from './lib/install.mjs'
 
-if (!existsSync('node_modules')) spawnSync('npm', ['ci'], { stdio: 'inherit' })
+prepare({ say: text => console.error(`check: ${text}`) })
 const bin = name => `node_modules/.bin/${name}`
 const STEPS = [
   ['types', bin('tsc'), ['--noEmit']],

@@ -29,7 +29,7 @@ export function prepare({ say = () => {} } = {}) {
 }
 
 /** Why node_modules is not what the lockfile says, or null. */
-export function outOfStep() {
+function outOfStep() {
   const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages
   const noted = join(root, 'node_modules/.package-lock.json')
   if (!existsSync(noted)) return 'node_modules is missing'
@@ -43,7 +43,7 @@ export function outOfStep() {
 }
 
 /** Why dist has to be built, or null. */
-export function outOfDate() {
+function outOfDate() {
   const built = ['dist/cli/repro.js', 'dist/src/index.js'].map(path => join(root, path))
   if (!built.every(existsSync)) return 'there is no dist yet'
   const oldest = Math.min(...built.map(path => lstatSync(path).mtimeMs))
@@ -64,7 +64,7 @@ function newerThan(path, timeMs) {
 }
 
 /** Runs a command in the checkout, its output on our stderr. Throws when it fails. */
-export function command(name, args) {
+function command(name, args) {
   const { status, signal, error } = spawnSync(name, args, { cwd: root, stdio: ['ignore', 2, 2] })
   if (error) throw new Error(`cannot start ${name}: ${error.message}`)
   if (status !== 0)

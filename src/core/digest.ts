@@ -1,5 +1,3 @@
-import { fail } from './errors.ts'
-
 /** A hash of content as `algorithm:hex`, at every edge of the program. */
 export type Digest = `blake3:${string}` | `sha256:${string}`
 
@@ -7,16 +5,6 @@ const DIGEST = /^(blake3|sha256):([0-9a-f]{64})$/
 
 export function isDigest(text: string): text is Digest {
   return DIGEST.test(text)
-}
-
-export function parseDigest(text: string): Digest {
-  if (!isDigest(text)) {
-    fail(
-      'REFERENCE_INVALID',
-      `"${text}" is no digest: expected blake3: or sha256: and 64 hex digits`,
-    )
-  }
-  return text
 }
 
 /** The 64 hex digits of a digest. */
