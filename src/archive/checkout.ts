@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, fail, ReproError } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
+import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
@@ -34,6 +35,8 @@ interface Plan {
   readonly remove: readonly string[]
   readonly unchanged: number
   readonly partial: boolean
+  /** Every path that will be there in the end. */
+  readonly selected: readonly string[]
   readonly conflicts: readonly { readonly path: string; readonly what: string }[]
 }
 
@@ -64,7 +67,6 @@ async function* checkout(
 ): AsyncGenerator<WorkRecord, CheckoutResult> {
   const { signal } = options
   const writer = new TreeWriter(folder)
-  await writer.writeFolder('.repro')
   const state = await readCheckoutState(folder)
   if (state && state.key !== source.identity.key && !options.force)
     fail('TARGET_CHANGED', `"${folder}" holds a release of another bundle, "${state.key}"`, {
@@ -72,6 +74,8 @@ async function* checkout(
     })
   if (state && !state.complete) await sweepTemporaries(folder)
   const plan = await planCheckout(source, folder, options)
+  await writer.writeFolder('.repro')
+  await assertTwinsFit(join(folder, '.repro'), plan.selected)
   if (plan.conflicts.length > 0 && !options.force) {
     for (const { path, what } of plan.conflicts)
       yield { action: 'write', status: 'error', subject: path, message: what }
@@ -110,6 +114,7 @@ async function planCheckout(
   let partial = false
   const selected: string[] = []
   const current = new Set<string>()
+  const links: IndexEntry[] = []
   try {
     const compared = parallel(source.entries(), pool.width, async entry => {
       const earlier = before.get(entry.path)
@@ -122,6 +127,7 @@ async function planCheckout(
     })
     for await (const { entry, earlier, local, replaceable } of compared) {
       current.add(entry.path)
+      if (entry.type === 'link') links.push(entry)
       if (!filter(entry.path) && (earlier === undefined || local.is === 'missing')) {
         if (local.is !== 'equal') partial = true
         continue
@@ -145,12 +151,13 @@ async function planCheckout(
   } finally {
     await pool.close()
   }
-  await assertTwinsFit(join(folder, '.repro'), selected)
+  assertLinksInside(links)
   return {
     write,
     remove,
     unchanged,
     partial,
+    selected,
     conflicts: conflicts.filter(one => !blockedBy(one, remove)),
   }
 }

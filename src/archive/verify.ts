@@ -1,5 +1,6 @@
-import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
+import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, ReproError } from '../core/errors.ts'
+import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
 import { createBlake3 } from '../system/blake3.ts'
 import { HashPool } from '../system/hash-pool.ts'
@@ -25,7 +26,7 @@ const PROGRESS_MS = 200
 
 /**
  * Re-hashes every file of a release as its source has it. Yields a `verify` record for each that is missing or
- * changed, and `progress`. Does not throw for those: look at the result.
+ * changed, and `progress`. Does not throw for those: look at the result. Throws LINK_UNSAFE.
  */
 export async function* verifyRelease(
   source: ReleaseSource,
@@ -33,7 +34,11 @@ export async function* verifyRelease(
 ): AsyncGenerator<WorkRecord, VerifyResult> {
   const found = new Findings(source)
   const files: FileEntry[] = []
-  for await (const entry of source.entries()) if (entry.type === 'file') files.push(entry)
+  const links: IndexEntry[] = []
+  for await (const entry of source.entries())
+    if (entry.type === 'file') files.push(entry)
+    else if (entry.type === 'link') links.push(entry)
+  assertLinksInside(links)
   for await (const { file, fault } of parallel(files, AT_ONCE, async file => ({
     file,
     fault: await faultOf(source, file, signal),
@@ -47,7 +52,8 @@ export async function* verifyRelease(
 
 /**
  * Re-hashes a folder that `get` wrote, with no store and no peer: the record's signature, manifest, index, and each
- * file; names what is missing, changed or extra. Throws NOT_FOUND, SIGNATURE_INVALID, RECORD_INVALID, HASH_MISMATCH.
+ * file; names what is missing, changed or extra. Throws NOT_FOUND, SIGNATURE_INVALID, RECORD_INVALID, HASH_MISMATCH,
+ * LINK_UNSAFE. No link is followed.
  */
 export async function* verifyFolder(
   folder: string,
@@ -57,6 +63,7 @@ export async function* verifyFolder(
   const { partial } = release.state
   const found = new Findings(release)
   const known = new Set<string>()
+  const links: IndexEntry[] = []
   const { bytes, entries } = release.manifest.index
   const pool = new HashPool(bytes, entries)
   try {
@@ -65,6 +72,7 @@ export async function* verifyFolder(
       return { entry, state: await compareLocal(folder, entry, pool, signal) }
     })
     for await (const { entry, state } of compared) {
+      if (entry.type === 'link') links.push(entry)
       if (state.is === 'missing' && partial) continue
       found.count(entry.type === 'file' ? entry.size : 0)
       if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
@@ -74,6 +82,7 @@ export async function* verifyFolder(
   } finally {
     await pool.close()
   }
+  assertLinksInside(links)
   const parents = foldersAbove(known)
   for await (const item of walkFolder(folder, isOurs)) {
     if (known.has(item.path) || (item.folder && parents.has(item.path))) continue

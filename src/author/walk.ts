@@ -3,7 +3,7 @@ import { lstat, open, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { comparePaths, isReserved, pathFault, RESERVED, twinKey } from '../core/archive-path.ts'
 import { compilePatterns } from '../core/glob.ts'
-import { followLinks, linkFaults } from '../core/link-tree.ts'
+import { LinkTree } from '../core/link-tree.ts'
 import { escapeControl } from '../core/text.ts'
 import { formatFileState } from '../system/file-state.ts'
 import { parallel } from '../system/parallel.ts'
@@ -78,7 +78,7 @@ class Walk {
       this.#options.signal?.throwIfAborted()
       left.push(...(await this.#folder(left.pop()!)))
     }
-    for (const [path, why] of linkFaults(this.#links))
+    for (const [path, why] of new LinkTree(this.#links).faults())
       this.#fault('LINK_UNSAFE', path, `the link to "${this.#links.get(path)}" ${why}`, [
         `make it relative and within the folder, or add '${path}' to exclude`,
       ])
@@ -216,8 +216,9 @@ class Walk {
 
   #dangling(): AuthorRemark[] {
     const there = new Set([...this.#files.map(file => file.path), ...this.#folders, ''])
+    const links = new LinkTree(this.#links)
     return [...this.#links].flatMap(([path, target]): AuthorRemark[] => {
-      const led = followLinks(path, this.#links)
+      const led = links.follow(path)
       if (led === 'outside' || (led !== 'loop' && there.has(led.path))) return []
       const message = `the link to "${target}" ${led === 'loop' ? 'goes in a circle' : 'points to nothing in the bundle'}`
       return [{ file: path, message, hints: [] }]

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type StageFile, stageFile } from '../../schemas/index.ts'
-import { assertArchivePath, linkFault } from '../core/archive-path.ts'
+import { assertArchivePath } from '../core/archive-path.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { fail, ReproError } from '../core/errors.ts'
+import { assertLinksInside } from '../core/link-tree.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
 import { blake3 } from '../system/blake3.ts'
 import { checkRootfs } from './rootfs-state.ts'
@@ -64,11 +65,8 @@ async function readStageFile(folder: string): Promise<StageFile> {
   })
   try {
     const file = stageFile.parse(JSON.parse(text))
-    for (const entry of file.entries) {
-      assertArchivePath(entry.path)
-      if (entry.type === 'link' && linkFault(entry.path, entry.target) !== null)
-        fail('LINK_UNSAFE', `the link "${entry.path}" leads outside`)
-    }
+    for (const entry of file.entries) assertArchivePath(entry.path)
+    assertLinksInside(file.entries)
     const found = `blake3:${blake3(canonicalJson(file.manifest))}`
     if (found !== file.contentHash)
       fail(

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path'
 import type { FileEntry, IndexEntry, StageFile, WorkRecord } from '../../schemas/index.ts'
 import { type AppClosure, appClosure } from '../core/app-closure.ts'
 import { fail, ReproError } from '../core/errors.ts'
+import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 import { syncFolder } from '../system/atomic-file.ts'
 import { parallel } from '../system/parallel.ts'
@@ -31,7 +32,8 @@ export function stageFolder(cache: string, contentHash: string, app: string): st
 /**
  * Brings what one app needs, and nothing else, into a folder that can be executed. A stage that is there and whole is
  * used again; a damaged one is replaced. Nothing is seen under the stage's name before every byte was checked.
- * Throws APP_UNKNOWN, NO_PEER, PEER_DISHONEST, HASH_MISMATCH, DISK_FULL, IMAGE_INVALID, INTERRUPTED.
+ * Throws APP_UNKNOWN, NO_PEER, PEER_DISHONEST, HASH_MISMATCH, LINK_UNSAFE, DISK_FULL, IMAGE_INVALID,
+ * INTERRUPTED.
  */
 export async function* stageRelease(
   source: ReleaseSource,
@@ -45,6 +47,7 @@ export async function* stageRelease(
   yield { action: 'stage', status: 'start', subject: appName }
   const entries = await closureEntries(source, closure, options.signal)
   const parts = partition(closure, entries)
+  assertLinksInside(parts.inputs)
   const bytes = sumBytes(parts.inputs) + sumBytes(parts.expected)
   await assertRoom(options.cache, bytes)
   const files = [...parts.inputs, ...parts.expected].filter(e => e.type === 'file')

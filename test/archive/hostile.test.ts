@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstat } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Corestore from 'corestore'
 import Hyperbee from 'hyperbee'
@@ -9,6 +9,7 @@ import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
 import { checkoutRelease } from '../../src/archive/checkout.ts'
 import { encodeCoreManifest, keyOfCoreManifest } from '../../src/archive/core-manifest.ts'
 import { signRecord } from '../../src/archive/release-record.ts'
+import { verifyFolder, verifyRelease } from '../../src/archive/verify.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { formatKey } from '../../src/core/reference.ts'
 import { blake3 } from '../../src/system/blake3.ts'
@@ -22,6 +23,7 @@ import {
   openHome,
   prepareEntries,
   temporaryFolder,
+  writeFiles,
 } from './helpers.ts'
 
 /** What a dishonest author writes: anything, signed with the right key. */
@@ -176,6 +178,44 @@ test('blobs that point beyond the drive, or are malformed', async () => {
   const [a, b] = (await all(release.entries())) as FileEntry[]
   expect(await codeOf(bytesOf(release.read(a!)))).toBe('NO_PEER')
   expect(await codeOf(bytesOf(release.read(b!)))).toBe('RECORD_INVALID')
+})
+
+test('links that leave by way of another: nothing is written, and a copy with them is not verified', async () => {
+  const entries: IndexEntry[] = [
+    file('a/b/file'),
+    { path: 'a/b/p', type: 'link', target: 'up/../../x' },
+    { path: 'a/b/up', type: 'link', target: '..' },
+  ]
+  const copy = await forge({
+    index: entries.map(line).join(''),
+    totals: { entries: 3, files: 1, bytes: 1 },
+    files: { 'a/b/file': 'x' },
+  })
+  const release = await copy.openRelease({}, near)
+  const above = await temporaryFolder()
+  const folder = join(above, 'copy')
+  for (const options of [{}, { filter: (path: string) => path === 'a/b/p' }, { force: true }])
+    expect(await codeOf(drain(checkoutRelease(release, folder, options)))).toBe('LINK_UNSAFE')
+  expect(await readdir(above)).toEqual([])
+  expect(await codeOf(drain(verifyRelease(release)))).toBe('LINK_UNSAFE')
+
+  await writeFiles(folder, {
+    '.repro/manifest.json': release.manifestText,
+    '.repro/releases/1.json': canonicalJson(release.record),
+    [`.repro/index/${release.manifest.index.blake3}.jsonl`]: entries.map(line).join(''),
+    '.repro/checkout.json': canonicalJson({
+      format: 0,
+      key: release.identity.key,
+      release: 1,
+      contentHash: release.identity.contentHash,
+      complete: true,
+      partial: false,
+    }),
+    'a/b/file': 'x',
+    'a/b/p': { link: 'up/../../x' },
+    'a/b/up': { link: '..' },
+  })
+  expect(await codeOf(drain(verifyFolder(folder)))).toBe('LINK_UNSAFE')
 })
 
 test('a release whose files and folders collide is not written', async () => {

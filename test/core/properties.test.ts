@@ -10,7 +10,7 @@ import {
 import { canonicalJson, isCanonicalJson } from '../../src/core/canonical-json.ts'
 import { ReproError } from '../../src/core/errors.ts'
 import { compilePattern } from '../../src/core/glob.ts'
-import { followLinks, linkFaults } from '../../src/core/link-tree.ts'
+import { assertLinksInside, LinkTree } from '../../src/core/link-tree.ts'
 import { durationMs, sizeBytes } from '../../src/core/quantity.ts'
 import { formatReference, isKey, parseReference, type Reference } from '../../src/core/reference.ts'
 import { escapeControl, formatBytes, nearest } from '../../src/core/text.ts'
@@ -96,9 +96,10 @@ describe('links', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(place, target), { selector: ([p]) => p }), pairs => {
         const links = new Map(pairs)
-        const faults = linkFaults(links)
+        const faults = new LinkTree(links).faults()
         const passed = new Map(pairs.filter(([path]) => !faults.has(path)))
-        for (const path of passed.keys()) expect(followLinks(path, passed)).not.toBe('outside')
+        const tree = new LinkTree(passed)
+        for (const path of passed.keys()) expect(tree.follow(path)).not.toBe('outside')
       }),
       { numRuns: 1000 },
     )
@@ -110,7 +111,17 @@ describe('links', () => {
       ['a/b/p', 'up/../../x'],
     ])
     expect(linkFault('a/b/p', 'up/../../x')).toBeNull()
-    expect([...linkFaults(links).keys()]).toEqual(['a/b/p'])
+    expect([...new LinkTree(links).faults().keys()]).toEqual(['a/b/p'])
+  })
+
+  it('that leave are refused by name, with what is no link beside them', () => {
+    const entries = [
+      { path: 'a/b/p', type: 'link' as const, target: 'up/../../x' },
+      { path: 'a/x', type: 'folder' as const },
+    ]
+    expect(() => assertLinksInside(entries)).not.toThrow()
+    const up = { path: 'a/b/up', type: 'link' as const, target: '..' }
+    expect(() => assertLinksInside([...entries, up])).toThrow(/"a\/b\/p".*way of another link/)
   })
 
   it('in a circle are no way out', () => {
@@ -118,8 +129,8 @@ describe('links', () => {
       ['a', 'b'],
       ['b', 'a'],
     ])
-    expect(followLinks('a/x', links)).toBe('loop')
-    expect(linkFaults(links).size).toBe(0)
+    expect(new LinkTree(links).follow('a/x')).toBe('loop')
+    expect(new LinkTree(links).faults().size).toBe(0)
   })
 })
 

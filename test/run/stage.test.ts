@@ -213,6 +213,28 @@ test('property: reading the index by prefixes finds what reading all of it finds
   )
 })
 
+test('links that leave by way of another: nothing is fetched or written, and a stage with them is not executed', async () => {
+  const hostile = makeSource({
+    files: { 'run.sh': 'true' },
+    links: { 'a/b/p': 'up/../../x', 'a/b/up': '..' },
+    apps: { default: { command: ['sh', 'run.sh'] } },
+  })
+  await expect(bench.run(hostile, { runtime: 'host' })).rejects.toMatchObject({
+    code: 'LINK_UNSAFE',
+    message: expect.stringContaining('"a/b/p"'),
+  })
+  expect(hostile.fetched).toEqual([])
+  const made = stageFolder(bench.cache, hostile.identity.contentHash, 'default')
+  expect(existsSync(made)).toBe(false)
+
+  const path = join(folder, 'stage.json')
+  const record = JSON.parse(readFileSync(path, 'utf8'))
+  record.entries.push({ path: 'a/b/p', type: 'link', target: 'up/../../x' })
+  record.entries.push({ path: 'a/b/up', type: 'link', target: '..' })
+  writeFileSync(path, JSON.stringify(record))
+  await expect(openStage(folder)).rejects.toMatchObject({ code: 'LINK_UNSAFE' })
+})
+
 test('a full disk is told before anything is fetched', async () => {
   const big = {
     ...source,
