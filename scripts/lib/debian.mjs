@@ -14,6 +14,7 @@ const PACKAGES = {
   tmux: '/usr/bin/tmux',
   strace: '/usr/bin/strace',
   binutils: '/usr/bin/readelf',
+  busybox: '/bin/busybox',
   'util-linux': '/usr/bin/unshare',
 }
 
