@@ -3,7 +3,7 @@ import type { OutputResult } from '../../schemas/index.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { createBlake3 } from '../system/blake3.ts'
 import type { ChosenRuntime } from './choose-runtime.ts'
-import { verdictOf } from './compare/verdict.ts'
+import { expectationNote, verdictOf } from './compare/verdict.ts'
 import type { Execution } from './execute.ts'
 import { readHostNames } from './host-facts.ts'
 import type { Stage } from './open-stage.ts'
@@ -11,7 +11,6 @@ import type { Plan } from './plan.ts'
 import type { PreparedRun } from './prepare-run.ts'
 import { hidePlaces, type ReceiptBody } from './receipt.ts'
 import type { RunFolder } from './run-folder.ts'
-import { isUnchanged } from './stage-check.ts'
 
 /** One execution with one runtime. */
 export interface Attempt extends Execution {
@@ -56,20 +55,9 @@ function hideInOutput(output: OutputResult, hide: (text: string) => string): Out
   }
 }
 
-/** Everything a receipt says, before it is signed. Looks once more whether the inputs are as they were. */
-export async function receiptBody(
-  stage: Stage,
-  prepared: PreparedRun,
-  run: RunFolder,
-  attempt: Attempt,
-  outputs: OutputResult[],
-): Promise<ReceiptBody> {
-  const { options, params, host } = prepared
-  const { file } = stage
-  const { plan, end, chosen } = attempt
-  const hide = await makeHide(prepared, run)
-  const unchanged = await isUnchanged(stage.folder, file)
-  const notes = [
+/** In what a run was not the one its author declared: such a run sets no expectations. */
+export function departuresOf({ options, params }: PreparedRun, unchanged: boolean): string[] {
+  return [
     params.data.length > 0 ? 'ran with data that is not the release’s' : null,
     params.data.length === 0 && params.changed
       ? 'ran with other parameters than the defaults'
@@ -77,6 +65,31 @@ export async function receiptBody(
     (options.extraArgs?.length ?? 0) > 0 ? 'ran with extra arguments' : null,
     !unchanged ? 'inputs were changed while it ran' : null,
   ].filter(note => note !== null)
+}
+
+/** What was found after an execution. */
+interface Findings {
+  readonly outputs: readonly OutputResult[]
+  /** The inputs are as they were. */
+  readonly unchanged: boolean
+  readonly departures: readonly string[]
+}
+
+/** Everything a receipt says, before it is signed. */
+export async function receiptBody(
+  stage: Stage,
+  prepared: PreparedRun,
+  run: RunFolder,
+  attempt: Attempt,
+  { outputs, unchanged, departures }: Findings,
+): Promise<ReceiptBody> {
+  const { options, params, host } = prepared
+  const { file } = stage
+  const { plan, end, chosen } = attempt
+  const hide = await makeHide(prepared, run)
+  const compared = attempt.outcome === 'completed' && params.data.length === 0
+  const lacking = compared ? expectationNote(outputs) : null
+  const notes = [...departures, ...(lacking === null ? [] : [lacking])]
   const { time, memory, cpus, disk } = limitsOf(attempt)
   return {
     format: 0,

@@ -40,10 +40,12 @@ export async function* recordExpectations(
     fail('APP_FAILED', `the app "${receipt.app}" did not complete: its outputs are not kept`, {
       hints: [`repro runs ${receipt.id}`],
     })
-  if (receipt.note !== undefined)
-    fail('USAGE', `expectations are recorded with default parameters: this run ${receipt.note}`, {
-      hints: ['repeat it without --set and without extra arguments'],
-    })
+  if (run.departures.length > 0)
+    fail(
+      'USAGE',
+      `expectations are recorded with default parameters: this run ${run.departures.join('; ')}`,
+      { hints: ['repeat it without --set and without extra arguments'] },
+    )
   const missing = receipt.outputs.filter(
     output => output.status === 'missing' || output.status === 'unexpected type',
   )

@@ -14,14 +14,17 @@ import { copyBundle, takeOutputs } from './host-copy.ts'
 import type { Stage } from './open-stage.ts'
 import type { PreparedRun } from './prepare-run.ts'
 import { signReceipt } from './receipt.ts'
-import { type Attempt, receiptBody } from './receipt-body.ts'
+import { type Attempt, departuresOf, receiptBody } from './receipt-body.ts'
 import { makeRunFolder, RECEIPT_FILE, type RunFolder } from './run-folder.ts'
+import { isUnchanged } from './stage-check.ts'
 
 export interface RunResult {
   readonly receipt: Receipt
   /** Folder of the run: receipt.json, stdout.log, stderr.log, and `out` unless another was named. */
   readonly folder: string
   readonly out: string
+  /** In what it was not the run that the author declared: own data, other parameters, extra arguments, changed inputs. */
+  readonly departures: readonly string[]
 }
 
 /**
@@ -47,11 +50,14 @@ export async function* runStage(
       out: run.out,
       outcome: attempt.outcome,
     })
-    const body = await receiptBody(stage, prepared, run, attempt, outputs)
+    const unchanged = await isUnchanged(stage.folder, file)
+    const departures = departuresOf(prepared, unchanged)
+    const found = { outputs, unchanged, departures }
+    const body = await receiptBody(stage, prepared, run, attempt, found)
     const seed = await openSeed(options.home)
     const receipt = signReceipt(body, signingKeyFromSeed(seed.derive('receipt')))
     await writeFileAtomic(join(run.path, RECEIPT_FILE), `${JSON.stringify(receipt, null, 2)}\n`)
-    return { receipt, folder: run.path, out: run.out }
+    return { receipt, folder: run.path, out: run.out, departures }
   } finally {
     for (const left of [scratch, join(run.path, 'bundle')])
       await rm(left, { recursive: true, force: true })

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { outputResult, type ResolvedOutput } from '../../schemas/index.ts'
+import { type OutputResult, outputResult, type ResolvedOutput } from '../../schemas/index.ts'
 import { compareCells, parseNumber, splitCells } from '../../src/run/compare/cells.ts'
-import { verdictOf } from '../../src/run/compare/verdict.ts'
+import { expectationNote, verdictOf } from '../../src/run/compare/verdict.ts'
 import { compareOutput } from '../../src/run/compare.ts'
 import { blake3 } from '../../src/system/blake3.ts'
 
@@ -247,6 +247,28 @@ test('a linked folder on the way to an output is not followed', async () => {
   expect(result.message).toContain('"sub" is a link')
 })
 
+const hash = 'a'.repeat(64)
+
+/** An output by its status; `only there` is one of `compare: exists`, `not written` an optional one. */
+function outputOf(word: OutputResult['status'] | 'only there' | 'not written', n = 0) {
+  const output = { path: `o${n}`, compare: 'text', blake3: hash, expected: hash } as const
+  if (word === 'only there')
+    return { ...output, compare: 'exists', expected: null, status: 'equal' } as const
+  if (word === 'not written')
+    return { ...output, blake3: null, expected: null, status: 'not compared' } as const
+  return { ...output, status: word, ...(word === 'not compared' ? { expected: null } : {}) }
+}
+
+test('the note names the outputs without expectation, and what to type', () => {
+  expect(expectationNote([outputOf('equal'), outputOf('only there')])).toBeNull()
+  const two = [outputOf('not compared', 1), outputOf('equal', 2), outputOf('not compared', 3)]
+  expect(expectationNote(two)).toBe(
+    'no expectation is recorded for "o1", "o3": the author records one with repro run . --record',
+  )
+  const many = Array.from({ length: 7 }, (_, n) => outputOf('not compared', n))
+  expect(expectationNote(many)).toContain('"o4" and 2 more outputs:')
+})
+
 test.each([
   ['completed', ['equal', 'equal'], false, 'reproduced'],
   ['completed', ['equal', 'within tolerance'], false, 'within tolerance'],
@@ -256,15 +278,15 @@ test.each([
   ['timeout', [], false, 'failed'],
   ['completed', [], false, 'nothing declared'],
   ['completed', ['not compared'], false, 'nothing declared'],
-  ['completed', ['equal', 'not compared'], false, 'reproduced'],
+  ['completed', ['equal', 'not compared'], false, 'nothing declared'],
+  ['completed', ['equal', 'not written'], false, 'reproduced'],
+  ['completed', ['equal', 'only there'], false, 'reproduced'],
+  ['completed', ['only there'], false, 'reproduced'],
+  ['completed', ['within tolerance', 'not compared'], false, 'nothing declared'],
+  ['completed', ['differs', 'not compared'], false, 'differs'],
+  ['exit code', ['equal', 'not compared'], false, 'failed'],
   ['completed', ['not compared'], true, 'nothing declared'],
   ['exit code', ['not compared'], true, 'failed'],
 ] as const)('verdict: %s with %j (own data: %s) is %s', (outcome, statuses, ownData, verdict) => {
-  expect(
-    verdictOf(
-      outcome,
-      statuses.map(status => ({ status })),
-      ownData,
-    ),
-  ).toBe(verdict)
+  expect(verdictOf(outcome, statuses.map(outputOf), ownData)).toBe(verdict)
 })

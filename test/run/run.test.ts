@@ -104,6 +104,29 @@ test('an output that differs is told with its place', async () => {
   ])
 })
 
+test('an output that nothing is expected of keeps the rest from being called reproduced', async () => {
+  const source = makeSource({
+    files: { 'expected/a': '1', 'expected/b': '2' },
+    apps: {
+      default: {
+        command: sh('printf 1 > out/a; printf 2 > out/new'),
+        outputs: [
+          { path: 'a', compare: 'exact' },
+          { path: 'new', compare: 'exact' },
+          { path: 'b', compare: 'exact', optional: true },
+        ],
+      },
+    },
+  })
+  const { receipt, departures } = await bench.run(source, host)
+  expect(receipt).toMatchObject({
+    verdict: 'nothing declared',
+    note: expect.stringMatching(/"new".*repro run \. --record/),
+    outputs: [{ status: 'equal' }, { status: 'not compared' }, { status: 'not compared' }],
+  })
+  expect(departures).toEqual([])
+})
+
 test('an app that fails keeps its exit code, its output and a receipt', async () => {
   const source = makeSource({
     files: {},
