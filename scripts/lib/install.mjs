@@ -17,9 +17,9 @@ export function prepare({ say = () => {} } = {}) {
   const missing = outOfStep()
   if (missing) {
     say(`installing packages: ${missing}`)
-    command('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+    command('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
     const still = outOfStep()
-    if (still) throw new Error(`npm ci ran, and still: ${still}`)
+    if (still) throw new Error(`npm install ran, and still: ${still}`)
   }
   const stale = outOfDate()
   if (stale) {
