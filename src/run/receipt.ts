@@ -1,8 +1,8 @@
-import { homedir } from 'node:os'
 import { type Receipt, receipt } from '../../schemas/index.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { fail, ReproError } from '../core/errors.ts'
 import { type SigningKey, verifySignature } from '../system/signing.ts'
+import { homeFolder } from '../system/user.ts'
 
 const CONTEXT = 'repro-receipt-v1\n'
 
@@ -35,7 +35,7 @@ export type Places = readonly (readonly [path: string, word: string])[]
 
 /** Replaces the paths of this host in `text` by words, longest first, so that a receipt tells no user's name or folder. */
 export function hidePlaces(text: string, places: Places): string {
-  const known: Places = [...places, [homedir(), '$HOME']]
+  const known: Places = [...places, [homeFolder() ?? '', '$HOME']]
   return known
     .filter(([path]) => path.length > 1)
     .sort(([a], [b]) => b.length - a.length)

@@ -1,6 +1,6 @@
-import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fail } from '../core/errors.ts'
+import { homeFolder } from './user.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -18,7 +18,7 @@ export function cacheFolder(env: Environment): string {
 function xdg(env: Environment, name: string, below: string, ours: string): string {
   const value = env[name]
   if (value !== undefined && isAbsolute(value)) return value
-  const home = env['HOME'] || (env === process.env ? homedir() : '')
+  const home = env['HOME'] || (env === process.env ? (homeFolder() ?? '') : '')
   if (!isAbsolute(home))
     fail('CONFIG_INVALID', `neither ${ours} nor ${name} nor HOME says where to keep things`, {
       hints: [`export ${ours}=/a/folder/of/yours`],

@@ -1,6 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { formatBytes } from '../../core/text.ts'
+import { homeFolder } from '../../system/user.ts'
 import type { SourceImage } from '../formats/source-image.ts'
 import { type TarItem, writeTar } from '../tar/tar-writer.ts'
 import { HostFiles } from './host-files.ts'
@@ -65,7 +65,7 @@ function notesOn(items: readonly TarItem[]): string[] {
   const bytes = items.reduce((sum, item) => sum + (item.size ?? 0), 0)
   if (bytes > LARGE_BYTES)
     notes.push(`the captured programs are ${formatBytes(bytes)}: an image by podman may be smaller`)
-  const home = `${homedir().slice(1)}/`
+  const home = `${(homeFolder() ?? '/').slice(1)}/`
   if (home !== '/' && items.some(item => item.path.startsWith(home)))
     notes.push('some captured files lie in your home folder: its path will be seen in the image')
   return notes

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { RuntimeReport } from '../../../schemas/index.ts'
+import { homeFolder } from '../../system/user.ts'
 import { which } from '../../system/which.ts'
 import { isAtLeast } from '../report.ts'
 import type { ProbeContext } from '../types.ts'
@@ -21,14 +21,6 @@ export async function firstPodmanFacts(
     unsetenv: isAtLeast(version, 4, 3),
     home: homeFolder() ?? context.storage,
     ...(runtimeDir ? { runtimeDir } : {}),
-  }
-}
-
-function homeFolder(): string | null {
-  try {
-    return homedir()
-  } catch {
-    return null // a uid without an entry in the passwd database and without $HOME
   }
 }
 
