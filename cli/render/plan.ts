@@ -29,6 +29,7 @@ export function printPlan(plan: PlannedRun, output: Output): void {
   if (cpus !== undefined) field('processors', String(cpus))
   if (memoryBytes !== undefined) field('memory', formatBytes(memoryBytes))
   if (diskBytes !== undefined) field('disk', formatBytes(diskBytes))
+  for (const note of plan.notes) output.line(`  note: ${note}`)
   for (const warning of plan.warnings) output.say(`warning: ${warning}`, 'yellow')
 
   function field(title: string, value: string): void {

@@ -8,10 +8,12 @@ import type {
 import { fail } from '../core/errors.ts'
 import {
   type ChoiceOptions,
+  lastResorts,
   type RuntimeNeeds,
   reportFault,
   ruledOut,
   runtimesInOrder,
+  unheldNotes,
 } from '../runtime/choose.ts'
 import { probeRuntime } from '../runtime/probe.ts'
 import { adapters } from '../runtime/registry.ts'
@@ -39,9 +41,11 @@ export class RuntimeChoice {
   readonly #left: RuntimeAdapter[]
   readonly #needs: RuntimeNeeds
   readonly #options: ChoiceOptions
+  readonly #probe: typeof probeRuntime
 
-  /** Throws NO_RUNTIME for a name that there is no adapter for. */
-  constructor(app: ResolvedApp, wish: RuntimeWish) {
+  /** @param probe tries one runtime. Throws NO_RUNTIME for a name that there is no adapter for. */
+  constructor(app: ResolvedApp, wish: RuntimeWish, probe = probeRuntime) {
+    this.#probe = probe
     this.#needs = needsOf(app, wish)
     this.#options = {
       order: wish.order,
@@ -62,12 +66,17 @@ export class RuntimeChoice {
         this.refuse(adapter, reason)
         continue
       }
-      const report = await probeRuntime(adapter, { cache, ...(signal ? { signal } : {}) })
+      const report = await this.#probe(adapter, { cache, ...(signal ? { signal } : {}) })
       const fault = reportFault(adapter, report, this.#needs)
       if (fault === null) return { adapter, report }
       this.refuse(adapter, fault, report.remedies)
     }
     return null
+  }
+
+  /** What this one cannot hold of what the app declares, one sentence each. */
+  notesOn({ adapter, report }: ChosenRuntime): string[] {
+    return unheldNotes(adapter, report, this.#needs)
   }
 
   refuse(adapter: RuntimeAdapter, reason: string, remedies: readonly string[] = []): void {
@@ -79,7 +88,7 @@ export class RuntimeChoice {
     const reasons = this.refused.map(({ runtime, reason }) => `${runtime}: ${reason}`)
     const remedies = [...new Set(this.refused.flatMap(refusal => refusal.remedies))]
     return fail('NO_RUNTIME', `no runtime can run this app here\n${reasons.join('\n')}`, {
-      hints: [...remedies, 'repro doctor'],
+      hints: [...remedies, ...lastResorts(this.#needs, this.#options)],
       data: { refused: this.refused },
     })
   }
@@ -97,7 +106,6 @@ function needsOf(app: ResolvedApp, wish: RuntimeWish): RuntimeNeeds {
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
     },
     ...(wish.minFidelity === undefined ? {} : { minFidelity: wish.minFidelity }),
-    imageArchitecture: null,
     gpu: gpu !== undefined,
   }
 }

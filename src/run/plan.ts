@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import type { Fidelity, Manifest, Refusal, ResolvedApp, RuntimeName } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import { formatBytes } from '../core/text.ts'
+import { isNetworkOff } from '../runtime/choose.ts'
 import { INSIDE } from '../runtime/types.ts'
+import type { HostFacts } from '../system/host-facts.ts'
 import type { ChosenRuntime } from './choose-runtime.ts'
-import type { HostFacts } from './host-facts.ts'
 import type { ParamValue } from './param-values.ts'
 import { commandOf, type ResolvedParams } from './params.ts'
 
@@ -35,6 +36,8 @@ export interface Plan {
     readonly memoryBytes?: number
     readonly diskBytes?: number
   }
+  /** What the runtime does not hold of what was declared: limits, or the image itself. */
+  readonly notes: readonly string[]
   /** What the reader should know before it starts. */
   readonly warnings: readonly string[]
 }
@@ -47,7 +50,8 @@ export interface PlanInput {
   readonly extraArgs: readonly string[]
   readonly chosen: ChosenRuntime
   readonly refused: readonly Refusal[]
-  readonly host: HostFacts
+  readonly notes: readonly string[]
+  readonly host: Pick<HostFacts, 'architecture' | 'kernel' | 'cpus' | 'memoryBytes'>
   readonly allowNetwork: boolean
   readonly timeoutMs?: number
   readonly freeBytes: number | null
@@ -99,14 +103,14 @@ export function makePlan(input: PlanInput): Plan {
       ...pick('memoryBytes', app.resources.memoryBytes),
       ...pick('diskBytes', app.resources.diskBytes),
     },
+    notes: input.notes,
     warnings: warningsOf(input, onHost),
   }
 }
 
 function networkOf({ app, allowNetwork, chosen }: PlanInput): Plan['network'] {
   if (app.network === 'host' && allowNetwork) return 'host'
-  const off = chosen.adapter.abilities.networkOff || chosen.report.facts['networkOff'] === true
-  return off ? 'none' : 'host'
+  return isNetworkOff(chosen.adapter, chosen.report) ? 'none' : 'host'
 }
 
 /** What every app finds, the same under every runtime, and what its manifest adds. */
@@ -164,7 +168,7 @@ function warningsOf(input: PlanInput, onHost: boolean): string[] {
 export function assertHostFits(
   manifest: Manifest,
   app: ResolvedApp,
-  host: HostFacts,
+  host: Pick<HostFacts, 'architecture' | 'kernel'>,
   onHost: boolean,
 ): void {
   const { arch, kernel } = app.resources

@@ -7,9 +7,9 @@ import type {
   WorkRecord,
 } from '../../schemas/index.ts'
 import { appOf } from '../core/app-closure.ts'
+import { type HostFacts, readHostFacts } from '../system/host-facts.ts'
 import { type ChosenRuntime, RuntimeChoice } from './choose-runtime.ts'
 import { compilePatterns } from './compare.ts'
-import { type HostFacts, readHostFacts } from './host-facts.ts'
 import { type ResolvedParams, resolveParams } from './params.ts'
 import { assertHostFits, makePlan, type Plan, type PlanInput } from './plan.ts'
 
@@ -74,7 +74,7 @@ export async function* prepareRun(
   const cwd = options.cwd ?? process.cwd()
   const params = await resolveParams(app, options.set ?? [], cwd)
   for (const output of app.outputs) await compilePatterns(output)
-  const host = readHostFacts()
+  const host = await readHostFacts()
   const wish = {
     runtime: options.runtime ?? 'auto',
     order: options.runtimeOrder ?? [],
@@ -99,6 +99,7 @@ export async function* prepareRun(
       extraArgs: options.extraArgs ?? [],
       chosen: runtime,
       refused: choice.refused,
+      notes: choice.notesOn(runtime),
       host,
       allowNetwork: options.allowNetwork === true,
       freeBytes,

@@ -2,10 +2,10 @@ import { realpath } from 'node:fs/promises'
 import type { OutputResult } from '../../schemas/index.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { createBlake3 } from '../system/blake3.ts'
+import { readHostNames } from '../system/host-facts.ts'
 import type { ChosenRuntime } from './choose-runtime.ts'
 import { expectationNote, verdictOf } from './compare/verdict.ts'
 import type { Execution } from './execute.ts'
-import { readHostNames } from './host-facts.ts'
 import type { Stage } from './open-stage.ts'
 import type { Plan } from './plan.ts'
 import type { PreparedRun } from './prepare-run.ts'
@@ -84,12 +84,18 @@ export async function receiptBody(
   { outputs, unchanged, departures }: Findings,
 ): Promise<ReceiptBody> {
   const { options, params, host } = prepared
+  const { architecture, kernel, cpuModel, cpus: processors, memoryBytes } = host
   const { file } = stage
   const { plan, end, chosen } = attempt
   const hide = await makeHide(prepared, run)
   const compared = attempt.outcome === 'completed' && params.data.length === 0
   const lacking = compared ? expectationNote(outputs) : null
-  const notes = [...departures, ...(lacking === null ? [] : [lacking])]
+  const online = prepared.app.network === 'none' && plan.network === 'host'
+  const notes = [
+    ...departures,
+    ...(lacking === null ? [] : [lacking]),
+    ...(online ? ['it could use the network, which its author did not ask for'] : []),
+  ]
   const { time, memory, cpus, disk } = limitsOf(attempt)
   return {
     format: 0,
@@ -122,7 +128,14 @@ export async function receiptBody(
       ...(cpus ? { cpus } : {}),
       ...(disk ? { disk } : {}),
     },
-    host: { ...host, ...(options.withHost ? readHostNames() : {}) },
+    host: {
+      architecture,
+      kernel,
+      cpuModel,
+      cpus: processors,
+      memoryBytes,
+      ...(options.withHost ? readHostNames() : {}),
+    },
     software: { repro: options.version, node: process.versions.node },
     startedAt: attempt.startedAt.toISOString(),
     finishedAt: attempt.finishedAt.toISOString(),

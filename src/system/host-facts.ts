@@ -1,13 +1,17 @@
-import { readFile } from 'node:fs/promises'
-import { availableParallelism, release, totalmem } from 'node:os'
+import { open, readFile } from 'node:fs/promises'
+import { availableParallelism, hostname, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { HostReport } from '../../schemas/index.ts'
+import { userName } from './user.ts'
 
 /** The facts of a host that plans and receipts need; nothing that names a person or the machine. */
 export type HostFacts = Pick<
   HostReport,
   'architecture' | 'kernel' | 'cpus' | 'cpuModel' | 'cpuLevel' | 'memoryBytes' | 'uid'
 > & { readonly gid: number; readonly cpuFlags: readonly string[] }
+
+/** More than one processor's part of /proc/cpuinfo. */
+const CPU_INFO_BYTES = 16 << 10
 
 const OCI_NAMES: Partial<Record<string, string>> = {
   x64: 'amd64',
@@ -30,10 +34,7 @@ const readText = (path: string) => readFile(path, 'utf8').catch(() => '')
 
 /** Reads what /proc and /sys tell. Never throws: what cannot be read is empty or what Node knows. */
 export async function readHostFacts(): Promise<HostFacts> {
-  const [cpuInfo, memoryLimit] = await Promise.all([
-    readText('/proc/cpuinfo'),
-    controlGroupMemoryLimit(),
-  ])
+  const [cpuInfo, memoryLimit] = await Promise.all([firstProcessor(), controlGroupMemoryLimit()])
   const cpuFlags = (field(cpuInfo, 'flags') ?? field(cpuInfo, 'Features') ?? '')
     .split(' ')
     .filter(Boolean)
@@ -51,8 +52,28 @@ export async function readHostFacts(): Promise<HostFacts> {
   }
 }
 
+/** Who and where: only for those who ask for it. */
+export function readHostNames(): { readonly name: string; readonly user: string } {
+  return { name: hostname(), user: userName() }
+}
+
+/** The beginning of /proc/cpuinfo: of hundreds of processors one is enough, and the kernel asks each that is read. */
+async function firstProcessor(): Promise<string> {
+  try {
+    const file = await open('/proc/cpuinfo')
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(CPU_INFO_BYTES))
+      return buffer.toString('utf8', 0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return ''
+  }
+}
+
 function field(text: string, name: string): string | null {
-  return new RegExp(`^${name}\\s*:\\s*(.+)$`, 'm').exec(text)?.[1]?.trim() ?? null
+  return new RegExp(`^${name}[ \\t]*:\\s*(.+)$`, 'm').exec(text)?.[1]?.trim() ?? null
 }
 
 /** What each level of the x86-64 psABI adds, by the names of /proc/cpuinfo. */

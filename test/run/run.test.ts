@@ -224,6 +224,29 @@ test('an image for another processor is refused before it is fetched, naming bot
   expect(source.fetched).toEqual([])
 })
 
+test('what the runtime did not hold is in the plan and in the receipt', async () => {
+  const source = makeSource({
+    files: {},
+    apps: {
+      default: { command: ['true'], resources: { cpus: 1, memoryBytes: 1e8 } },
+      online: { command: ['true'], network: 'host' },
+    },
+  })
+  const { receipt, records } = await bench.run(source, host)
+  expect(receipt.limits).toMatchObject({ cpus: { enforced: false }, memory: { enforced: false } })
+  // Where this host can, it keeps the app off the network even without an image.
+  const isOnline = receipt.network === 'host'
+  expect(receipt.note).toBe(
+    isOnline ? 'it could use the network, which its author did not ask for' : undefined,
+  )
+  expect(records.filter(({ action }) => action === 'warning')).toHaveLength(isOnline ? 1 : 0)
+  const online = await bench.run(source, { ...host, allowNetwork: true }, 'online')
+  expect(online.receipt.note).toBeUndefined()
+  expect(Object.keys(receipt.host).sort()).toEqual(
+    ['architecture', 'cpuModel', 'cpus', 'kernel', 'memoryBytes'].sort(),
+  )
+})
+
 test('without an image the host is used only when asked for by name', async () => {
   const refused = bench.run(counting)
   await expect(refused).rejects.toMatchObject({
@@ -355,6 +378,7 @@ test('a plan says what would be done, and does nothing', async () => {
     runtime: { name: 'host' },
     command: ['sh', 'code/count.sh', '-x'],
     env: { REPRO_OUT: '$RUN/bundle/out' },
+    notes: ['the app runs on the host itself: its programs are those of this host'],
   })
   expect(JSON.parse(JSON.stringify(step.value))).toEqual(step.value)
   expect(existsSync(join(bench.home, 'runs'))).toBe(false)
