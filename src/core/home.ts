@@ -6,6 +6,7 @@ import type { ReleaseSource } from './release-source.ts'
 /** A release opened from a home's store. */
 export interface OpenRelease extends ReleaseSource {
   readonly record: ReleaseRecord
+  segment(blake3: string): Promise<string | null>
   close(): Promise<void>
 }
 

@@ -64,6 +64,18 @@ export class FetchingRelease implements OpenRelease {
     )
   }
 
+  async segment(blake3: string): Promise<string | null> {
+    const found = this.#resume(
+      async function* (release) {
+        yield await release.segment(blake3)
+      },
+      () => 1,
+      text => text,
+    )
+    for await (const text of found) return text
+    return null
+  }
+
   async *read(file: FileEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     yield* this.#resume(
       release => release.read(file, signal),

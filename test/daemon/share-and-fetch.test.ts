@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
+import { diffReleases } from '../../src/archive/diff.ts'
 import type { OpenRelease } from '../../src/core/home.ts'
-import { all, bytesOf } from '../archive/helpers.ts'
+import { all, bytesOf, prepare } from '../archive/helpers.ts'
 import {
   newSettings,
   openTestHome,
@@ -46,6 +47,30 @@ test('a bundle is shared over a DHT, and fetched by another process that ends by
   const release = await home.open(ref, { network: 'never', history: 'cheap' })
   const entry = (await filesOf(release)).find(({ path }) => path === 'data/big.dat')!
   expect((await bytesOf(release.read(entry))).equals(big)).toBe(true)
+})
+
+test('a diff fetches the index segments that differ, and of equal ones only the name', async () => {
+  const author = await newSettings({ listen: { host: '127.0.0.1', port: 0 } })
+  const many = Object.fromEntries(Array.from({ length: 4000 }, (_, n) => [`data/${n}.txt`, `${n}`]))
+  const { key } = await publishFiles(author, many)
+  await publishFiles(author, { ...many, 'data/2000.txt': 'other', 'data/new.txt': 'new' }, { key })
+  const { listening } = await startSharer(author)
+
+  const home = await openTestHome(await newSettings({ peers: [listening!] }))
+  const [before, after] = await Promise.all(
+    [1, 2].map(release =>
+      home.open({ kind: 'key', key, release }, { network: 'missing', history: 'cheap' }),
+    ),
+  )
+  const differences = await all(diffReleases(before!, after!))
+  expect(differences.map(({ change, path }) => [change, path])).toEqual([
+    ['changed', 'data/2000.txt'],
+    ['added', 'data/new.txt'],
+  ])
+  const [told] = (await all<WorkRecord>(after!.fetch([]))).slice(-1)
+  const indexBytes = [...(await prepare(many)).segments.values()].join('').length
+  expect(told!.data!['totalReceivedBytes']).toBeGreaterThan(0)
+  expect(told!.data!['totalReceivedBytes']).toBeLessThan(indexBytes / 3)
 })
 
 test('a part of a bundle is fetched over direct TCP with no DHT at all, and the rest stays away', async () => {
