@@ -51,6 +51,11 @@ export async function readOwnBundle(
   return keys
 }
 
+/** Whether this home made the bundle, and so can write to it. The store need not be open. */
+export async function isOwnBundle(home: string, key: string): Promise<boolean> {
+  return (await listOwnBundles(home)).includes(key)
+}
+
 export async function listOwnBundles(home: string): Promise<string[]> {
   const names = await readdir(folderOf(home)).catch(() => [])
   return names

@@ -24,6 +24,29 @@ export async function readBundleFile(folder: string): Promise<BundleFile | null>
   })
 }
 
+/**
+ * The key the folder publishes to; null for a first publish.
+ * Throws KEY_NOT_WRITABLE for one that this home cannot write, CONFIG_INVALID.
+ */
+export async function writableKey(
+  root: string,
+  isWritable: (key: string) => Promise<boolean>,
+): Promise<string | null> {
+  const noted = await readBundleFile(root)
+  if (noted === null || (await isWritable(noted.key))) return noted?.key ?? null
+  return fail(
+    'KEY_NOT_WRITABLE',
+    `"${root}" is published as ${noted.key}, and this home cannot write that bundle`,
+    {
+      hints: [
+        'publish from the home that made it: REPRO_HOME=<that home> repro publish',
+        'or publish it as a bundle of its own: repro publish --new',
+      ],
+      data: { key: noted.key },
+    },
+  )
+}
+
 /** Notes what the folder was published as, atomically. */
 export async function writeBundleFile(
   folder: string,

@@ -5,6 +5,7 @@ import { listOf, recordOf, textOf } from '../core/manifest-parts.ts'
 import { readYaml } from '../core/manifest-yaml.ts'
 import { count } from '../core/text.ts'
 import { hashFile } from '../system/hash-file.ts'
+import { writableKey } from './bundle-file.ts'
 import { checkRemarks } from './check-remarks.ts'
 import {
   type AuthorFault,
@@ -32,17 +33,23 @@ export interface CheckResult {
   readonly bytes: number
 }
 
+export interface CheckFolderOptions extends Omit<PrepareOptions, 'purpose'> {
+  /** Whether the home that would publish can write the bundle of this key. */
+  readonly isWritable: (key: string) => Promise<boolean>
+}
+
 /**
  * Finds everything that publish would refuse, and warns of what reviewers ask, all at once; publishes nothing.
  * Images are imported into the cache, as publish would. Throws only when the folder itself cannot be read, and INTERRUPTED.
  */
 export async function* checkFolder(
   folder: string,
-  options: Omit<PrepareOptions, 'purpose'>,
+  options: CheckFolderOptions,
 ): AsyncGenerator<WorkRecord, CheckResult> {
   const { signal } = options
   const root = await openFolder(folder)
   const faults: AuthorFault[] = []
+  await noting(writableKey(root, options.isWritable), faults)
   const { file, valid } = await manifestOf(root, faults)
   yield { action: 'check', status: 'start', subject: 'files' }
   const tree = await walkFolder(root, file, signal)
@@ -143,6 +150,10 @@ async function* collect<T>(
     faults.push(...faultsOf(error))
     return null
   }
+}
+
+async function noting(work: Promise<unknown>, faults: AuthorFault[]): Promise<void> {
+  await work.catch(error => faults.push(...faultsOf(error)))
 }
 
 function say(remark: AuthorRemark, status: 'error' | 'warn', code?: string): WorkRecord {

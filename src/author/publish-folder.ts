@@ -2,7 +2,7 @@ import type { Manifest, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, fail } from '../core/errors.ts'
 import type { Home, PublishResult } from '../core/home.ts'
 import type { Settings } from '../core/settings.ts'
-import { bundleFilePath, readBundleFile, writeBundleFile } from './bundle-file.ts'
+import { bundleFilePath, writableKey, writeBundleFile } from './bundle-file.ts'
 import { formatCitation } from './citation.ts'
 import { openFolder, prepareBundle } from './prepare.ts'
 
@@ -35,7 +35,7 @@ export async function* publishFolder(
 ): AsyncGenerator<WorkRecord, PublishedFolder> {
   const { signal } = options
   const root = await openFolder(folder)
-  const key = options.newBundle ? null : await writableKey(home, root)
+  const key = options.newBundle ? null : await writableKey(root, key => isWritable(home, key))
   const prepared = yield* prepareBundle(root, {
     settings: options.settings,
     purpose: 'publish',
@@ -59,25 +59,6 @@ export async function* publishFolder(
   return { ...result, manifest, citation: formatCitation(manifest, record) }
 }
 
-/** The key the folder publishes to; null for a first publish. Throws KEY_NOT_WRITABLE. */
-async function writableKey(home: Home, root: string): Promise<string | null> {
-  const noted = await readBundleFile(root)
-  if (noted === null) return null
-  const bundles = await home.list()
-  if (bundles.some(bundle => bundle.key === noted.key && bundle.writable)) return noted.key
-  return fail(
-    'KEY_NOT_WRITABLE',
-    `"${root}" is published as ${noted.key}, and this home cannot write that bundle`,
-    {
-      hints: [
-        'publish from the home that made it: REPRO_HOME=<that home> repro publish',
-        'or publish it as a bundle of its own: repro publish --new',
-      ],
-      data: { key: noted.key },
-    },
-  )
-}
-
 /** The release is out by now: a note that cannot be written must still tell the key. */
 async function noteBundle(
   root: string,
@@ -96,4 +77,8 @@ async function noteBundle(
       },
     )
   }
+}
+
+async function isWritable(home: Home, key: string): Promise<boolean> {
+  return (await home.list()).some(bundle => bundle.key === key && bundle.writable)
 }

@@ -25,10 +25,15 @@ const COMPLETE: Files = {
   'data/a.txt': 'a\n',
   'expected/a/o': 'hello\n',
 }
+const options = (own = true) => ({
+  settings: { cache: join(scratch(), 'cache') },
+  isWritable: async () => own,
+})
+
 async function check(files: Files, prepare?: (folder: string) => void) {
   const folder = folderOf({ ...COMPLETE, ...files })
   prepare?.(folder)
-  const done = await finish(checkFolder(folder, { settings: { cache: join(scratch(), 'cache') } }))
+  const done = await finish(checkFolder(folder, options()))
   const { faults, warnings } = done.result
   return {
     ...done,
@@ -40,6 +45,20 @@ async function check(files: Files, prepare?: (folder: string) => void) {
 }
 
 describe('checkFolder', () => {
+  it('refuses a key that this home cannot write, and a damaged note of one, with the rest', async () => {
+    const key = 'y'.repeat(52)
+    const contentHash = `blake3:${'0'.repeat(64)}`
+    const note = JSON.stringify({ format: 0, key, release: 1, contentHash })
+    const folder = folderOf({ ...COMPLETE, '.repro/bundle.json': note, '.env': 'A=1' })
+    const { result } = await finish(checkFolder(folder, options(false)))
+    expect(result.faults.map(({ code }) => code)).toEqual(['KEY_NOT_WRITABLE', 'SECRET_FOUND'])
+    expect(result.faults[0]!.hints.join('\n')).toContain('--new')
+    const own = await finish(checkFolder(folder, options()))
+    expect(own.result.faults.map(({ code }) => code)).toEqual(['SECRET_FOUND'])
+    const { faults } = await check({ '.repro/bundle.json': '{' })
+    expect(faults.map(({ code }) => code)).toEqual(['CONFIG_INVALID'])
+  })
+
   it('has nothing to say of a complete study but that no image is named', async () => {
     const { faults, said, records } = await check({})
     expect(faults).toEqual([])
@@ -83,9 +102,7 @@ describe('checkFolder', () => {
 
   it('names a missing manifest and goes on', async () => {
     const folder = folderOf({ '.env': 'x' })
-    const { result } = await finish(
-      checkFolder(folder, { settings: { cache: join(scratch(), 'cache') } }),
-    )
+    const { result } = await finish(checkFolder(folder, options()))
     expect(result.faults.map(({ code }) => code)).toEqual(['MANIFEST_MISSING', 'SECRET_FOUND'])
   })
 
@@ -98,9 +115,7 @@ describe('checkFolder', () => {
 
   it('warns of what reviewers ask: metadata, README, licence', async () => {
     const folder = folderOf({ 'repro.yaml': 'repro: 1\nname: x\n' })
-    const { result } = await finish(
-      checkFolder(folder, { settings: { cache: join(scratch(), 'cache') } }),
-    )
+    const { result } = await finish(checkFolder(folder, options()))
     expect(result.warnings.map(({ message }) => message)).toEqual([
       'has no title',
       'has no authors',

@@ -19,7 +19,10 @@ async function init(files: Files) {
   expect(readFileSync(join(folder, 'repro.yaml'), 'utf8')).toBe(text)
   const { manifest } = parseManifestFile(text, 'repro.yaml')
   const { result } = await finish(
-    checkFolder(folder, { settings: { cache: join(scratch(), 'cache') } }),
+    checkFolder(folder, {
+      settings: { cache: join(scratch(), 'cache') },
+      isWritable: async () => true,
+    }),
   )
   return { folder, text, manifest, faults: result.faults }
 }

@@ -1,4 +1,5 @@
 import type { WorkRecord } from '../../../schemas/index.ts'
+import { isOwnBundle } from '../../archive/own-bundles.ts'
 import { type CheckResult, checkFolder } from '../../author/check.ts'
 import type { Settings } from '../../core/settings.ts'
 
@@ -10,11 +11,12 @@ export interface CheckOptions {
   readonly signal?: AbortSignal
 }
 
-/** Finds everything that publish would refuse, without publishing. Throws what `checkFolder` throws. */
+/** Finds everything that publish would refuse, without publishing or opening the store. Throws what `checkFolder` throws. */
 export async function* check(
   settings: Settings,
   folder: string,
   options: CheckOptions = {},
 ): AsyncGenerator<WorkRecord, CheckResult> {
-  return yield* checkFolder(folder, { settings, ...options })
+  const isWritable = (key: string) => isOwnBundle(settings.home, key)
+  return yield* checkFolder(folder, { settings, isWritable, ...options })
 }

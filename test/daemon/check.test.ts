@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { check } from '../../src/daemon/operations/check.ts'
+import { publish } from '../../src/daemon/operations/publish.ts'
+import { drain, temporaryFolder, writeFiles } from '../archive/helpers.ts'
+import { newSettings } from '../helpers/homes.ts'
+
+test('a folder whose key another home holds is refused as publish would, and no store is opened', async () => {
+  const folder = await temporaryFolder()
+  await writeFiles(folder, { 'repro.yaml': 'repro: 1\nname: data\n', 'a.txt': 'a' })
+  const author = await newSettings()
+  const published = await drain(publish(author, folder))
+  expect((await drain(check(author, folder))).result.faults).toEqual([])
+
+  const other = await newSettings()
+  const { result } = await drain(check(other, folder))
+  expect(result.faults).toMatchObject([{ code: 'KEY_NOT_WRITABLE' }])
+  expect(result.faults[0]!.message).toContain(published.result.record.key)
+  expect(existsSync(join(other.home, 'store'))).toBe(false)
+  await expect(drain(publish(other, folder))).rejects.toMatchObject({
+    code: 'KEY_NOT_WRITABLE',
+    message: result.faults[0]!.message,
+  })
+})
