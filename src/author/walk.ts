@@ -217,7 +217,8 @@ class Walk {
   #dangling(): AuthorRemark[] {
     const there = new Set([...this.#files.map(file => file.path), ...this.#folders, ''])
     const links = new LinkTree(this.#links)
-    return [...this.#links].flatMap(([path, target]): AuthorRemark[] => {
+    const sorted = [...this.#links].sort(([a], [b]) => comparePaths(a, b))
+    return sorted.flatMap(([path, target]): AuthorRemark[] => {
       const led = links.follow(path)
       if (led === 'outside' || (led !== 'loop' && there.has(led.path))) return []
       const message = `the link to "${target}" ${led === 'loop' ? 'goes in a circle' : 'points to nothing in the bundle'}`
