@@ -3,7 +3,7 @@ import { escapeControl } from './text.ts'
 
 /**
  * Every code an error of ours can carry, with the exit code a command ends with.
- * docs/errors.md has a row for each; test/core/errors.test.ts checks both ways.
+ * docs/errors.md has a row for each; test/docs/errors.test.ts checks both ways.
  */
 export const ERROR_CODES = {
   USAGE: ExitCode.usage,
