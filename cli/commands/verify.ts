@@ -1,10 +1,11 @@
 import { ExitCode } from '../../src/core/exit-codes.ts'
+import { parseReference } from '../../src/core/reference.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
 import { verify as rehash } from '../../src/daemon/operations/verify.ts'
 import { defineCommand } from '../command.ts'
 
 export const verify = defineCommand({
-  exitCodes: [0, 1, 2, 4, 5, 130],
+  exitCodes: [0, 1, 2, 3, 4, 5, 130],
   examples: ['repro verify ./analysis', 'repro verify <key>@2'],
   configure(command) {
     command.argument('<ref|dir>', 'a stored release, or a folder that was fetched or published')
@@ -18,6 +19,8 @@ export const verify = defineCommand({
     for (const path of changed) output.line(`changed  ${path}`, 'red')
     for (const path of extra) output.line(`extra    ${path}`, 'yellow')
     const faults = missing.length + changed.length + extra.length
+    // A store may hold a part of a release on purpose: what was never fetched is no damage.
+    const unfetched = parseReference(args[0]!).kind !== 'folder' && faults === missing.length
     output.line(
       faults === 0
         ? `verified ${count('file', files)}, ${formatBytes(bytes)}${partial ? ', a part of the release' : ''}`
@@ -26,8 +29,11 @@ export const verify = defineCommand({
     )
     output.line(`  content hash  ${identity.contentHash}`)
     if (faults > 0 && identity.key !== null)
-      output.say(`next: repro get ${identity.key}@${identity.release} <dir> --force`)
+      output.say(
+        `next: repro get ${identity.key}@${identity.release} <dir>${unfetched ? '' : ' --force'}`,
+      )
     output.record({ action: 'result', status: faults === 0 ? 'ok' : 'error', data: { ...result } })
-    return faults === 0 ? ExitCode.ok : ExitCode.verification
+    if (faults === 0) return ExitCode.ok
+    return unfetched ? ExitCode.partial : ExitCode.verification
   },
 })
