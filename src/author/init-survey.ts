@@ -2,6 +2,8 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { recogniseLicense } from '../core/spdx.ts'
 import { type CitationFacts, readCitation } from './init-citation.ts'
+import { type Entry, findEntry, isScript, languagesOf } from './init-entry.ts'
+import { hostPrograms } from './init-programs.ts'
 import { findSecrets } from './secrets.ts'
 import { walkTree } from './walk.ts'
 
@@ -13,53 +15,20 @@ export interface Survey {
   /** SPDX, from the licence file. */
   readonly license: string | null
   readonly languages: readonly string[]
-  /** The script that seems to do everything, and how it is started. */
-  readonly entry: { readonly path: string; readonly command: readonly string[] } | null
+  readonly entry: Entry | null
   readonly otherScripts: readonly string[]
   /** Image files that can be named by `source:`. */
   readonly imageFiles: readonly string[]
   /** Files an image can be built from, the likeliest first. */
   readonly recipes: readonly string[]
-  /** Known tools that shell scripts call, for a `host:` image. */
-  readonly tools: readonly string[]
+  /** Programs of this host that the entry and the scripts call, for a `host:` image; null when one cannot do. */
+  readonly programs: readonly string[] | null
   readonly dataFolders: readonly string[]
   readonly out: string
   /** Things that should stay out, with the reason. */
   readonly exclude: readonly { readonly pattern: string; readonly why: string }[]
 }
 
-const LANGUAGES: readonly (readonly [form: RegExp, name: string, start: readonly string[]])[] = [
-  [/\.(sh|bash)$/, 'shell', ['bash']],
-  [/\.py$/, 'Python', ['python3']],
-  [/\.[rR]$/, 'R', ['Rscript']],
-  [/\.jl$/, 'Julia', ['julia']],
-  [/\.pl$/, 'Perl', ['perl']],
-  [/\.awk$/, 'awk', ['awk', '-f']],
-  [/\.m$/, 'MATLAB or Octave', ['octave']],
-  [/\.do$/, 'Stata', ['stata', '-b', 'do']],
-  [/\.(ipynb|Rmd|qmd)$/, 'notebooks', []],
-  [/\.(c|cc|cpp|f90|f|rs|go|java)$/, 'a compiled language', []],
-]
-const ENTRY_NAMES = [
-  'run_all',
-  'run-all',
-  'runall',
-  'reproduce',
-  'run',
-  'main',
-  'pipeline',
-  'workflow',
-  'analysis',
-  'analyse',
-  'analyze',
-  'all',
-]
-const ENTRY_FOLDERS = ['', 'code/', 'scripts/', 'script/', 'src/', 'bin/', 'analysis/']
-const WORKFLOWS: readonly (readonly [path: string, command: readonly string[]])[] = [
-  ['Makefile', ['make']],
-  ['Snakefile', ['snakemake', '--cores', 'all']],
-  ['workflow/Snakefile', ['snakemake', '--cores', 'all']],
-]
 const JUNK = [
   '.DS_Store',
   '__pycache__',
@@ -77,54 +46,6 @@ const JUNK = [
   '.idea',
   '.vscode',
 ]
-const TOOLS = [
-  'awk',
-  'basename',
-  'bc',
-  'bzip2',
-  'cat',
-  'chmod',
-  'comm',
-  'cp',
-  'cut',
-  'date',
-  'diff',
-  'dirname',
-  'env',
-  'expr',
-  'find',
-  'fold',
-  'grep',
-  'gunzip',
-  'gzip',
-  'head',
-  'join',
-  'ls',
-  'md5sum',
-  'mkdir',
-  'mktemp',
-  'mv',
-  'nl',
-  'paste',
-  'printf',
-  'rm',
-  'sed',
-  'seq',
-  'sha256sum',
-  'sleep',
-  'sort',
-  'split',
-  'tail',
-  'tar',
-  'tee',
-  'touch',
-  'tr',
-  'uniq',
-  'wc',
-  'xargs',
-  'xz',
-  'zcat',
-]
 const MAX_READ_BYTES = 1 << 20
 
 /** Looks at a folder; reads titles, licences and shell scripts, and nothing large. */
@@ -136,9 +57,7 @@ export async function surveyFolder(root: string, signal?: AbortSignal): Promise<
   const citationFile = pick(/^citation\.cff$/i) ?? null
   const citationText = await read(citationFile ?? undefined)
   const licenseText = await read(pick(/^(licen[cs]e|copying)([.-][^/]*)?$/i))
-  const shell = paths.filter(path => /\.(sh|bash)$/.test(path)).slice(0, 50)
-  const scripts = (await Promise.all(shell.map(read))).join('\n')
-  const entry = findEntry(paths)
+  const entry = await findEntry(paths, read)
   const secrets = await findSecrets(tree.files, [], signal)
   const junk = await presentJunk(root, signal)
   const top = [...new Set(paths.flatMap(path => path.split('/').slice(0, -1)[0] ?? []))]
@@ -150,15 +69,13 @@ export async function surveyFolder(root: string, signal?: AbortSignal): Promise<
     languages: languagesOf(paths),
     entry,
     otherScripts: paths
-      .filter(path => path !== entry?.path && startOf(path) !== null && path.split('/').length <= 2)
+      .filter(path => path !== entry?.path && isScript(path) && path.split('/').length <= 2)
       .slice(0, 8),
     imageFiles: paths.filter(path =>
       /(^images?\/[^/]+|\.(oci|docker|image|rootfs))\.tar(\.gz)?$/i.test(path),
     ),
     recipes: RECIPES.flatMap(form => paths.filter(path => form.test(path))),
-    tools: TOOLS.filter(tool =>
-      new RegExp(`(^|[\\s|;&($\`])${tool}(?=[\\s;|)]|$)`, 'm').test(scripts),
-    ),
+    programs: entry && (await hostPrograms(paths, entry, read)),
     dataFolders: top.filter(folder =>
       /^(data|input|inputs|raw|reference|refs?|resources)$/i.test(folder),
     ),
@@ -177,38 +94,6 @@ const RECIPES = [
   /^(.*\/)?requirements\.txt$/,
   /^(.*\/)?renv\.lock$/,
 ]
-
-function startOf(path: string): readonly string[] | null {
-  const found = LANGUAGES.find(([form]) => form.test(path))
-  return found && found[2].length > 0 ? [...found[2], path] : null
-}
-
-function findEntry(paths: readonly string[]): Survey['entry'] {
-  const there = new Set(paths)
-  for (const folder of ENTRY_FOLDERS)
-    for (const name of ENTRY_NAMES)
-      for (const extension of ['sh', 'bash', 'py', 'R', 'r', 'jl', 'pl', 'm', 'do']) {
-        const path = `${folder}${name}.${extension}`
-        const command = there.has(path) ? startOf(path) : null
-        if (command) return { path, command }
-      }
-  for (const [path, command] of WORKFLOWS) if (there.has(path)) return { path, command }
-  const scripts = paths.filter(path => startOf(path) !== null)
-  const [only, another] = scripts
-  return only !== undefined && another === undefined
-    ? { path: only, command: startOf(only)! }
-    : null
-}
-
-function languagesOf(paths: readonly string[]): string[] {
-  return LANGUAGES.map(([form, name]) => ({
-    name,
-    n: paths.filter(path => form.test(path)).length,
-  }))
-    .filter(({ n }) => n > 0)
-    .sort((a, b) => b.n - a.n)
-    .map(({ name }) => name)
-}
 
 /** Of the folders and files that tools leave behind, those that are here. */
 async function presentJunk(root: string, signal?: AbortSignal): Promise<string[]> {

@@ -62,7 +62,7 @@ function exclude({ exclude: found }: Survey): string[] {
   ]
 }
 
-/** The image: a file that is there, programs of this host for shell scripts, else how to make one. */
+/** The image: a file that is there, programs of this host for the scripts, else how to make one. */
 function images(survey: Survey): string[] {
   const [file] = survey.imageFiles
   const [recipe] = survey.recipes
@@ -76,13 +76,16 @@ function images(survey: Survey): string[] {
       `    source: ${quote(file)}`,
       recipe ? `    recipe: ${quote(recipe)}` : '    # recipe: Dockerfile',
     ]
-  if (usesHostImage(survey))
+  const programs = hostImage(survey)
+  if (programs)
     return [
       head,
-      '# These programs are captured with the libraries they need; add what the scripts call.',
+      '# These programs are captured from this computer with the libraries they need; add what the scripts call besides.',
+      '# To have an image of your own instead, write a Dockerfile, and then here: main: {source: image.oci.tar, recipe: Dockerfile}',
+      `# ${buildHint('Dockerfile')}`,
       'images:',
       '  main:',
-      `    host: [${['bash', ...survey.tools].join(', ')}]`,
+      `    host: [${programs.map(quote).join(', ')}]`,
     ]
   return [
     head,
@@ -103,16 +106,14 @@ function buildHint(recipe: string): string {
   return 'Make an image from it with a Dockerfile, and save it as image.oci.tar'
 }
 
-/** Shell alone can be captured from this host; other languages need an image of their own. */
-function usesHostImage(survey: Survey): boolean {
-  return (
-    survey.entry?.command[0] === 'bash' && survey.languages.every(l => l === 'shell' || l === 'awk')
-  )
+/** What to capture from this host; null where an image is there, or a recipe says what it should be. */
+function hostImage({ imageFiles, recipes, programs }: Survey): readonly string[] | null {
+  return imageFiles.length > 0 || recipes.length > 0 ? null : programs
 }
 
 function apps(survey: Survey): string[] {
   const { entry, otherScripts, dataFolders, out } = survey
-  const hasImage = survey.imageFiles.length > 0 || usesHostImage(survey)
+  const hasImage = survey.imageFiles.length > 0 || hostImage(survey) !== null
   if (!entry)
     return [
       '# What can be run. Data alone is a bundle too: then there are no apps.',

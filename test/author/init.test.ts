@@ -8,6 +8,7 @@ import { slug } from '../../src/author/init-text.ts'
 import { parseManifestFile } from '../../src/core/manifest-file.ts'
 import { recogniseLicense } from '../../src/core/spdx.ts'
 import { checkout, scratch } from '../helpers/cli.ts'
+import { findProgram } from '../helpers/requires.ts'
 import { type Files, finish, folderOf } from './folder.ts'
 
 const MIT =
@@ -48,6 +49,49 @@ describe('initFolder', () => {
     })
     expect(text).toContain('# inputs: [code/**, data/**]')
     expect(text).toContain('other scripts: code/helper.sh')
+  })
+
+  it('names the programs of this host that scripts call, and nothing else', async () => {
+    const { manifest, text } = await init({
+      Makefile: 'all: x\n\t@sh code/a.sh\n\tno-such-program-anywhere x\n',
+      'code/a.sh': `cd data; echo "sort of"; sudo apt-get install x; docker run y
+cat <<END
+uniq this
+END
+./code/b | xargs -n 1 basename
+find . -name x -exec wc -l {} +
+LC_ALL=C cut -f1 "$(head -n 1 list)" no-such-program-anywhere
+`,
+      'code/b': '#!/usr/bin/env sed\n',
+      'code/c.sh': '#!/bin/sh\ntr a b\n',
+    })
+    if (findProgram('make'))
+      expect(manifest.images).toEqual({
+        main: {
+          host: ['make', 'basename', 'cat', 'cut', 'find', 'head', 'sh', 'tr', 'wc', 'xargs'],
+        },
+      })
+    else expect(manifest.images).toBeUndefined()
+    expect(text).not.toMatch(/docker|sudo|uniq/)
+  })
+
+  it.each([
+    ['#!/bin/sh\n', 'run.sh', ['sh', 'run.sh']],
+    ['#!/usr/bin/env -S bash -e\n', 'run.sh', ['bash', 'run.sh']],
+    ['#!/usr/bin/env no-such-python3\n', 'main.py', ['python3', 'main.py']],
+    ['#!/usr/bin/env sh\n', 'main.py', ['python3', 'main.py']],
+    ['#!/bin/sh\n', 'code/run', ['sh', 'code/run']],
+    ['BEGIN { }\n', 'code/main.awk', ['awk', '-f', 'code/main.awk']],
+  ])('starts a script that begins with %j and is named %s', async (text, path, command) => {
+    const { survey } = await initFolder(folderOf({ [path]: text }))
+    expect(survey.entry?.command).toEqual(command)
+  })
+
+  it('leaves the image to its author where the interpreter cannot be captured', async () => {
+    const { manifest, text } = await init({ 'run.jl': 'x' })
+    expect(manifest.images).toBeUndefined()
+    expect(manifest.apps?.['default']?.image).toBeUndefined()
+    expect(text).toContain('# image: main')
   })
 
   it('takes title, authors, licence, keywords and citations from CITATION.cff', async () => {

@@ -140,7 +140,8 @@ export class ProgramCapture {
       await this.#addInterpreter(interpreter, interpreter)
     if (!isShell(runs)) return
     const called: string[] = []
-    for (const word of commandWords(await readFile(real, 'utf8'))) {
+    const words = commandWords(await readFile(real, 'utf8'))
+    for (const word of new Set([...words.called, ...words.started])) {
       const found = await which(word, this.#path)
       if (!found || (word.includes('/') && !isAbsolute(word))) continue
       called.push(basename(word))
