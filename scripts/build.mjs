@@ -31,7 +31,6 @@ const OUTSIDE = [
   'corestore',
   '@hyperswarm/*',
   'b4a',
-  'compact-encoding',
   'sodium-*',
   'udx-native',
   'rocksdb-native',
