@@ -7,6 +7,7 @@ import { resultRecord } from '../render/result.ts'
 
 interface Flags {
   readonly long?: boolean
+  readonly all?: boolean
   readonly offline?: boolean
 }
 
@@ -18,18 +19,27 @@ export const ls = defineCommand<Flags>({
       .argument('<ref>', 'a key, <key>@<release>, a repro:// link, a name or a folder')
       .argument('[pattern...]', "paths, or patterns like 'data/**'")
       .option('-l, --long', 'show sizes and hashes')
+      .option('-a, --all', 'show the files of images below .repro/ as well')
       .option('--offline', 'ask no peer')
   },
   async run({ args, flags }, context) {
     const { output, signal } = context
     const [ref, ...patterns] = args
-    const options = { signal, ...(flags.offline ? { offline: true } : {}) }
+    const options = {
+      signal,
+      ...(flags.all ? { all: true } : {}),
+      ...(flags.offline ? { offline: true } : {}),
+    }
     const work = list(await context.settings(), ref!, patterns, options)
     const listing = await context.follow(work, {
-      onEntry: record =>
-        output.line(formatEntry(record.data as unknown as IndexEntry, flags.long === true)),
+      onEntry: ({ data }) => {
+        if (data?.['hidden'] === true) return
+        output.line(formatEntry(data as unknown as IndexEntry, flags.long === true))
+      },
     })
-    output.say(`${count('entry', listing.entries)}, ${formatBytes(listing.bytes)}`, 'dim')
+    const { entries, bytes, hidden } = listing
+    const rest = hidden === 0 ? '' : `; ${hidden} below .repro/ not shown, but with --all`
+    output.say(`${count('entry', entries)}, ${formatBytes(bytes)}${rest}`, 'dim')
     output.record(resultRecord({ ...listing }))
     return ExitCode.ok
   },

@@ -17,7 +17,7 @@ const PROGRESS_MS = 200
 
 /**
  * Brings the blocks of `files` here, only those that are missing, as contiguous ranges.
- * Yields `progress` records, the last with everything there. Throws NO_PEER, PEER_DISHONEST, INTERRUPTED, HASH_MISMATCH.
+ * Yields `progress` records, the last with everything there, and none where nothing is missing. Throws NO_PEER, PEER_DISHONEST, INTERRUPTED, HASH_MISMATCH.
  */
 export async function* fetchBlobs(
   view: DriveView,
@@ -48,6 +48,8 @@ export async function* fetchBlobs(
     totalFiles: files.length,
     peers: peers(),
   })
+  // What is all here is no work, and nothing to tell.
+  if (ranges.length === 0 && !blobs.some(blob => blob.blockMap)) return
   yield record()
   if (ranges.length > 0) {
     if (view.patience.offline) await view.patience.wait(Promise.reject(notHere()))

@@ -1,4 +1,5 @@
 import type { FileEntry, IndexEntry, Manifest, WorkRecord } from '../../../schemas/index.ts'
+import { isReserved } from '../../core/archive-path.ts'
 import { fail } from '../../core/errors.ts'
 import { compilePatterns } from '../../core/glob.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -19,10 +20,17 @@ export interface Inspection {
   readonly manifest: Manifest
 }
 
+export interface LsOptions extends LookOptions {
+  /** Hides nothing. */
+  readonly all?: boolean
+}
+
 export interface Listing {
   readonly identity: ReleaseIdentity
   readonly entries: number
   readonly bytes: number
+  /** How many of the entries are repro's own, and so not shown to people who did not ask for them. */
+  readonly hidden: number
 }
 
 /** The manifest of a release, and nothing else of it. Throws what opening a release throws. */
@@ -43,16 +51,17 @@ export async function* inspect(
 }
 
 /**
- * Yields an `entry` record for each path of a release, with the line of the content index in `data`.
- * `patterns` choose among them; a plain path fetches only the part of the index that holds it.
+ * Yields an `entry` record for each path of a release, with the line of the content index in `data`, and beside it
+ * `hidden: true` for what lies below `.repro/` (images), unless `all` or a pattern asks for that. `patterns` choose among them; a plain path fetches only the part of the index that holds it.
  */
 export async function* ls(
   settings: Settings,
   ref: string,
   patterns: readonly string[] = [],
-  options: LookOptions = {},
+  options: LsOptions = {},
 ): AsyncGenerator<WorkRecord, Listing> {
   const wanted = compilePatterns(patterns)
+  const showsOurs = options.all === true || patterns.some(pattern => isReserved(trim(pattern)))
   const only = patterns.length === 1 && !/[*?]/.test(patterns[0]!) ? trim(patterns[0]!) : undefined
   return yield* withSource(
     settings,
@@ -61,16 +70,20 @@ export async function* ls(
     async function* (source) {
       let entries = 0
       let bytes = 0
+      let hidden = 0
       for await (const entry of source.entries(only)) {
         options.signal?.throwIfAborted()
         if (patterns.length > 0 && !wanted(entry.path)) continue
         entries++
         if (entry.type === 'file') bytes += entry.size
-        yield { action: 'entry', subject: entry.path, data: { ...entry } }
+        const isHidden = !showsOurs && isReserved(entry.path)
+        if (isHidden) hidden++
+        const mark = isHidden ? { hidden: true } : {}
+        yield { action: 'entry', subject: entry.path, data: { ...entry, ...mark } }
       }
       if (patterns.length > 0 && entries === 0)
         fail('NOT_FOUND', `nothing in this release matches "${patterns.join('" or "')}"`)
-      return { identity: source.identity, entries, bytes }
+      return { identity: source.identity, entries, bytes, hidden }
     },
   )
 }
