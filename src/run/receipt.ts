@@ -33,11 +33,24 @@ export function verifyReceipt(value: unknown): Receipt {
 /** Places of this host that a receipt must not tell, and the word that stands for each. */
 export type Places = readonly (readonly [path: string, word: string])[]
 
-/** Replaces the paths of this host in `text` by words, longest first, so that a receipt tells no user's name or folder. */
-export function hidePlaces(text: string, places: Places): string {
-  const known: Places = [...places, [homeFolder() ?? '', '$HOME']]
-  return known
-    .filter(([path]) => path.length > 1)
-    .sort(([a], [b]) => b.length - a.length)
-    .reduce((result, [path, word]) => result.replaceAll(path, word), text)
+/** Before a path: no name that it would go on with, unless that is an option of one letter (`-I/usr/include`). */
+const BEGINS = String.raw`(?:(?<![\p{L}\p{N}_.])|(?<=(?:^|\s)-\p{L}))`
+/** Behind a path: no name that would make it another one (`/rootfs` is not below `/root`). */
+const ENDS = String.raw`(?![\p{L}\p{N}_-]|\.[\p{L}\p{N}_])`
+
+/**
+ * Replaces the paths of this host in `text` by words, longest first, so that a receipt tells no user's name or folder.
+ * Whole paths only: another one that merely begins or ends alike stays as it is.
+ */
+export function hidePlaces(
+  text: string,
+  places: Places,
+  home: string | null = homeFolder(),
+): string {
+  const known: Places = [...places, [home ?? '', '$HOME']]
+  const words = new Map(known.map(([path, word]) => [path.replace(/\/+$/, ''), word] as const))
+  const paths = [...words.keys()].filter(path => path !== '').sort((a, b) => b.length - a.length)
+  if (paths.length === 0) return text
+  const either = paths.map(path => path.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|')
+  return text.replace(new RegExp(`${BEGINS}(?:${either})${ENDS}`, 'gu'), path => words.get(path)!)
 }
