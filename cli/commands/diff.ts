@@ -41,7 +41,7 @@ const MARKS = { added: '+', removed: '-', changed: '~' } as const
 
 function describe(record: WorkRecord): string {
   const { change, path, before, after } = record.data as unknown as Difference
-  return `${MARKS[change]} ${escapeControl(path, false)}${explain(before, after)}`
+  return `${MARKS[change]} ${escapeControl(path)}${explain(before, after)}`
 }
 
 function explain(from: IndexEntry | null, to: IndexEntry | null): string {
@@ -51,7 +51,7 @@ function explain(from: IndexEntry | null, to: IndexEntry | null): string {
   }
   if (from.type !== to.type) return `  was a ${from.type}, is a ${to.type}`
   if (from.type === 'link' && to.type === 'link')
-    return `  -> ${escapeControl(to.target, false)}, was ${escapeControl(from.target, false)}`
+    return `  -> ${escapeControl(to.target)}, was ${escapeControl(from.target)}`
   if (from.type !== 'file' || to.type !== 'file') return ''
   if (from.blake3 === to.blake3)
     return to.executable ? '  made executable' : '  no longer executable'

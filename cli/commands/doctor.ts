@@ -54,7 +54,8 @@ function printReport(report: HostReport, output: Output): void {
     if (check.detail !== undefined) output.line(`  ${''.padEnd(18)} ${check.detail}`)
     for (const remedy of check.remedies) output.line(`  ${''.padEnd(18)} type: ${remedy}`)
   }
-  output.line('\nruntimes', 'bold')
+  output.line()
+  output.line('runtimes', 'bold')
   for (const runtime of report.runtimes) printRuntime(runtime, output)
 }
 

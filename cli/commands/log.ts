@@ -32,5 +32,5 @@ function printRelease({ release, record, fault }: ReleaseSummary, output: Output
   if (record === null) return
   output.line(`  ${record.contentHash}`)
   output.line(`  ${count('file', record.files)}, ${formatBytes(record.bytes)}`)
-  for (const line of record.message?.split('\n') ?? []) output.line(`  ${line}`)
+  if (record.message !== undefined) output.block(record.message)
 }

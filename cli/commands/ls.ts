@@ -46,12 +46,12 @@ export const ls = defineCommand<Flags>({
 })
 
 function formatEntry(entry: IndexEntry, long: boolean): string {
-  const path = escapeControl(entry.path, false)
+  const path = escapeControl(entry.path)
   const name =
     entry.type === 'folder'
       ? `${path}/`
       : entry.type === 'link'
-        ? `${path} -> ${escapeControl(entry.target, false)}`
+        ? `${path} -> ${escapeControl(entry.target)}`
         : path
   if (!long) return name
   const size = entry.type === 'file' ? String(entry.size) : '-'

@@ -103,7 +103,7 @@ const NAMED = new Set(['probe', 'verify', 'write', 'image', 'check', 'unpack'])
 
 function line(record: WorkRecord, kind: BoardLine['kind']): BoardLine {
   const { action, message, hints = [] } = record
-  const subject = escapeControl(record.subject ?? '', false)
+  const subject = escapeControl(record.subject ?? '')
   if (message === undefined) return { text: `${action} ${subject}`.trim(), kind, hints }
   const named = subject === '' || !NAMED.has(action) || message.includes(subject)
   return { text: named ? message : `${subject}: ${message}`, kind, hints }

@@ -8,8 +8,8 @@ export function printManifest(
   { identity, manifest }: { readonly identity: ReleaseIdentity; readonly manifest: Manifest },
   output: Output,
 ): void {
-  output.line(manifest.title ?? manifest.name, 'bold')
-  if (manifest.title !== undefined) field('name', manifest.name)
+  output.line(manifest.name, 'bold')
+  if (manifest.title !== undefined) field('title', manifest.title)
   if (identity.key !== null) field('key', identity.key)
   if (identity.release !== null)
     field('release', `${identity.release}${identity.tag === null ? '' : ` (${identity.tag})`}`)
@@ -21,16 +21,21 @@ export function printManifest(
   if (license.length > 0) field('licence', license.join(', '))
   if (manifest.keywords.length > 0) field('keywords', manifest.keywords.join(', '))
   if (manifest.cites.length > 0) field('cites', manifest.cites.join(', '))
-  if (manifest.description !== undefined) output.line(`\n${manifest.description.trimEnd()}`)
+  if (manifest.description !== undefined) {
+    output.line()
+    output.block(manifest.description)
+  }
   for (const [name, image] of Object.entries(manifest.images)) {
     const bytes = image.layers.reduce((sum, layer) => sum + layer.size, 0)
-    output.line(`\nimage ${name}`, 'bold')
+    output.line()
+    output.line(`image ${name}`, 'bold')
     field('digest', image.digest)
     field('for', `${image.os}/${image.architecture}, ${formatBytes(bytes)}`)
     field('from', image.origin.programs?.join(', ') ?? image.origin.path ?? image.origin.kind)
   }
   for (const [name, app] of Object.entries(manifest.apps)) {
-    output.line(`\napp ${name}${app.summary === undefined ? '' : `: ${app.summary}`}`, 'bold')
+    output.line()
+    output.line(`app ${name}${app.summary === undefined ? '' : `: ${app.summary}`}`, 'bold')
     printApp(app)
   }
 

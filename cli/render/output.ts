@@ -34,10 +34,16 @@ export class Output {
     this.#colors = colors
   }
 
-  /** One line of the result; nothing with `--json`. */
+  /** One line of the result, whatever line feeds are in `text`; nothing with `--json`. */
   line(text = '', style?: Style): void {
     if (this.mode.json) return
     this.#write(`${this.#paint(escapeControl(text), style, this.stdout)}\n`, false)
+  }
+
+  /** A stranger's text of several lines, each behind a mark that no line of ours begins with. */
+  block(text: string): void {
+    const lines = text.trimEnd().replaceAll('\t', '  ').split(/\r?\n/)
+    for (const line of lines) this.line(`  | ${line}`.trimEnd())
   }
 
   /** One line said on the way; nothing with `--json` or `--quiet`. */

@@ -16,7 +16,8 @@ export function printPlan(plan: PlannedRun, output: Output): void {
     output.line(
       `  ${other.name.padEnd(14)} works too: ${other.fidelity}, by --runtime ${other.name}`,
     )
-  output.line(`\napp ${plan.app}`, 'bold')
+  output.line()
+  output.line(`app ${plan.app}`, 'bold')
   field('command', plan.command.map(quote).join(' '))
   field('image', plan.image === null ? 'none' : `${plan.image.name} ${plan.image.digest}`)
   for (const [param, value] of Object.entries(plan.params)) field('parameter', `${param}=${value}`)

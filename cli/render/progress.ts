@@ -92,8 +92,7 @@ export function describePhase(phase: Phase): string {
     left === undefined || left < 1000 ? null : `${formatDuration(left)} left`,
   ].filter(part => part !== null)
   const doing = WORDS[phase.action]?.[0] ?? phase.action
-  const subject =
-    phase.subject === undefined ? '' : ` ${shorten(escapeControl(phase.subject, false))}`
+  const subject = phase.subject === undefined ? '' : ` ${shorten(escapeControl(phase.subject))}`
   return figures.length > 0 ? `${doing} ${figures.join(', ')}` : `${doing}${subject}`
 }
 

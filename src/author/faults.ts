@@ -22,7 +22,7 @@ const MAX_SHOWN = 100
 /** `data/a.txt:3:1: …`, as editors and people find places. */
 export function formatRemark(fault: AuthorRemark): string {
   const place = [fault.file, fault.line, fault.column].filter(part => part !== undefined).join(':')
-  return escapeControl(place === '' ? fault.message : `${place}: ${fault.message}`, false)
+  return escapeControl(place === '' ? fault.message : `${place}: ${fault.message}`)
 }
 
 /** Throws one error for all of them, with the code of the first; passes when there are none. */
@@ -33,11 +33,10 @@ export function throwFaults(faults: readonly AuthorFault[]): void {
   const shown = faults.slice(0, MAX_SHOWN)
   const lines = shown.map(formatRemark)
   if (faults.length > shown.length) lines.push(`… and ${faults.length - shown.length} more`)
-  const message =
-    faults.length === 1
-      ? lines[0]!
-      : [`${count('thing', faults.length)} cannot be published`, ...lines].join('\n')
-  throw new ReproError(first.code, message, { hints, data: { faults: shown } })
+  const data = { faults: shown }
+  if (faults.length === 1) throw new ReproError(first.code, lines[0]!, { hints, data })
+  const message = `${count('thing', faults.length)} cannot be published`
+  throw new ReproError(first.code, message, { lines, hints, data })
 }
 
 /** The faults that an error of this room stands for; anything else is thrown on. */

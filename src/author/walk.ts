@@ -122,7 +122,6 @@ class Walk {
         name
           .toString('latin1')
           .replace(/[\x80-\xff]/g, ch => `\\x${ch.charCodeAt(0).toString(16)}`),
-        false,
       )}`
       if (!this.#excluded(`${prefix}${name.toString('utf8')}`))
         this.#fault('PATH_UNSAFE', shown, 'this name is not valid UTF-8', ['rename the file'])
@@ -198,7 +197,7 @@ class Walk {
   }
 
   #fault(code: AuthorFault['code'], file: string, message: string, hints: string[]): void {
-    this.#faults.push({ code, file, message, hints: hints.map(hint => escapeControl(hint, false)) })
+    this.#faults.push({ code, file, message, hints: hints.map(hint => escapeControl(hint)) })
   }
 
   #twins(): AuthorRemark[] {

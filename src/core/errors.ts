@@ -53,6 +53,8 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES
 
 export interface ErrorDetails {
+  /** Further lines of the message, one for each thing that is wrong. */
+  readonly lines?: readonly string[]
   /** Things to type or do next, one a line. */
   readonly hints?: readonly string[]
   /** Machine-readable facts, printed with `--json`. */
@@ -67,7 +69,10 @@ export class ReproError extends Error {
   readonly data: Readonly<Record<string, unknown>>
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(escapeControl(message), details.cause === undefined ? {} : { cause: details.cause })
+    super(
+      textOf(message, details.lines),
+      details.cause === undefined ? {} : { cause: details.cause },
+    )
     this.name = 'ReproError'
     this.code = code
     this.hints = details.hints ?? []
@@ -81,6 +86,11 @@ export class ReproError extends Error {
   toJSON(): Record<string, unknown> {
     return { code: this.code, message: this.message, hints: this.hints, data: this.data }
   }
+}
+
+/** Only we begin lines: a line feed in what a stranger wrote is shown as `\x0a`. */
+function textOf(message: string, lines: readonly string[] = []): string {
+  return [message, ...lines].map(escapeControl).join('\n')
 }
 
 export function fail(code: ErrorCode, message: string, details: ErrorDetails = {}): never {

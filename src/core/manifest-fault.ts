@@ -48,7 +48,7 @@ export function describeValue(value: unknown): string {
 
 export function shorten(text: string): string {
   const cut = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
-  return escapeControl(cut.toWellFormed(), false)
+  return escapeControl(cut.toWellFormed())
 }
 
 /** Puts findings at their places, in the order of the file; the same finding is listed once. */
@@ -62,7 +62,7 @@ export function placeFindings(
     ...source.locate(finding.path, finding.at ?? 'value'),
     path: formatPath(finding.path),
     value: finding.value === undefined ? null : describeValue(finding.value),
-    message: escapeControl(finding.message, false),
+    message: escapeControl(finding.message),
     ...(finding.nearest === undefined ? {} : { nearest: finding.nearest }),
   }))
   return sortFaults(faults)
@@ -77,16 +77,16 @@ export function sortFaults(faults: readonly ManifestFault[]): ManifestFault[] {
 export function formatFault(fault: ManifestFault): string {
   const where = fault.path === '' ? '' : `${fault.path}: `
   const nearest = fault.nearest === undefined ? '' : `: did you mean "${fault.nearest}"?`
-  return `${escapeControl(fault.file, false)}:${fault.line}:${fault.column}: ${where}${fault.message}${nearest}`
+  return `${escapeControl(fault.file)}:${fault.line}:${fault.column}: ${where}${fault.message}${nearest}`
 }
 
 /** MANIFEST_INVALID with every fault at once, in `data.faults` and a line each in the message. */
 export function manifestError(file: string, faults: readonly ManifestFault[]): ReproError {
   const shown = faults.slice(0, MAX_FAULTS)
   const more = faults.length > MAX_FAULTS ? [`… and ${faults.length - MAX_FAULTS} more`] : []
-  return new ReproError(
-    'MANIFEST_INVALID',
-    [`"${file}" is not a valid manifest`, ...shown.map(formatFault), ...more].join('\n'),
-    { hints: ['docs/manifest.md explains every field, with examples'], data: { faults: shown } },
-  )
+  return new ReproError('MANIFEST_INVALID', `"${file}" is not a valid manifest`, {
+    lines: [...shown.map(formatFault), ...more],
+    hints: ['docs/manifest.md explains every field, with examples'],
+    data: { faults: shown },
+  })
 }

@@ -41,7 +41,7 @@ export function parseManifestFile(text: string, fileName: string): ManifestFile 
       column: fault.column,
       path: formatPath(fault.path),
       value: null,
-      message: escapeControl(fault.message, false),
+      message: escapeControl(fault.message),
     }),
   )
   if (source.value === undefined && fromYaml.length > 0) throw manifestError(fileName, fromYaml)

@@ -1,11 +1,13 @@
 /** Text for people: escaping of strangers' bytes, and figures with units. */
 
-/** Replaces control characters (terminal escapes, newlines in names, bidi overrides) by visible `\xNN` or `\uNNNN`. */
-export function escapeControl(text: string, keepNewlines = true): string {
+/**
+ * Replaces control characters (terminal escapes, newlines, bidi overrides) by visible `\xNN` or `\uNNNN`:
+ * whatever a stranger wrote stays on the one line that is printed of it.
+ */
+export function escapeControl(text: string): string {
   return text.replace(
     /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     ch => {
-      if (keepNewlines && (ch === '\n' || ch === '\t')) return ch
       const code = ch.charCodeAt(0)
       return code < 0x100
         ? `\\x${code.toString(16).padStart(2, '0')}`

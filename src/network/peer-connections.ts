@@ -72,7 +72,7 @@ export class PeerConnections {
       action: 'warning',
       status: 'warn',
       subject: shortPeer(peer),
-      message: `dropped the peer ${shortPeer(peer)}: ${escapeControl(reason, false)}`,
+      message: `dropped the peer ${shortPeer(peer)}: ${escapeControl(reason)}`,
       peers: this.count - this.#of(peer).length,
       data: { peer, reason },
     })
@@ -163,6 +163,6 @@ function trafficOf(connection: Connection, connected: boolean): PeerTraffic {
 }
 
 const name = ({ peer, route, address }: Connection) =>
-  `peer ${shortPeer(peer)} at ${escapeControl(address, false)} over ${route === 'tcp' ? 'TCP' : 'the swarm'}`
+  `peer ${shortPeer(peer)} at ${escapeControl(address)} over ${route === 'tcp' ? 'TCP' : 'the swarm'}`
 const shortPeer = (peer: string) => peer.slice(0, 8)
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0)

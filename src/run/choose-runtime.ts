@@ -87,7 +87,8 @@ export class RuntimeChoice {
   exhausted(): never {
     const reasons = this.refused.map(({ runtime, reason }) => `${runtime}: ${reason}`)
     const remedies = [...new Set(this.refused.flatMap(refusal => refusal.remedies))]
-    return fail('NO_RUNTIME', `no runtime can run this app here\n${reasons.join('\n')}`, {
+    return fail('NO_RUNTIME', 'no runtime can run this app here', {
+      lines: reasons,
       hints: [...remedies, ...lastResorts(this.#needs, this.#options)],
       data: { refused: this.refused },
     })

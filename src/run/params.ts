@@ -67,7 +67,8 @@ export async function resolveParams(
   faults.push(...positionGaps(app, values))
   if (faults.length > 0) {
     const described = sortedParams(app).filter(([name]) => concerned.has(name))
-    fail('PARAM_INVALID', faults.join('\n'), {
+    fail('PARAM_INVALID', faults[0]!, {
+      lines: faults.slice(1),
       hints: described.map(([name, spec]) => describeParam(name, spec)),
       data: { faults },
     })

@@ -79,7 +79,7 @@ async function* attempts(
       attempt = yield* attemptWith(chosen, stage, prepared, run, scratch)
       if (attempt.outcome !== 'runtime failed' || attempt.end.started) return attempt
       const said = attempt.end.stderrTail.trim().split('\n').at(-1) ?? ''
-      reason = `failed to start${said === '' ? '' : `: ${escapeControl(said, false)}`}`
+      reason = `failed to start${said === '' ? '' : `: ${escapeControl(said)}`}`
     } catch (error) {
       // An adapter that cannot take these paths or values says so before it starts anything.
       if (!(error instanceof ReproError) || error.code !== 'NO_RUNTIME') throw error

@@ -30,7 +30,7 @@ export function brokenReport(
   return {
     ...workingReport(adapter, found),
     works: false,
-    reason: escapeControl(failure.reason, false),
+    reason: escapeControl(failure.reason),
     remedies: [...failure.remedies],
   }
 }

@@ -31,7 +31,7 @@ export function parseConfigFile(text: string, file: string, kind: ConfigKind): P
     column: fault.column,
     path: formatPath(fault.path),
     value: null,
-    message: escapeControl(fault.message, false),
+    message: escapeControl(fault.message),
   }))
   if (fromYaml.length > 0) throw configError(file, sortFaults(fromYaml))
   const value = source.value ?? {}
@@ -51,9 +51,9 @@ export function parseConfigFile(text: string, file: string, kind: ConfigKind): P
 }
 
 function configError(file: string, faults: readonly ManifestFault[]): ReproError {
-  return new ReproError(
-    'CONFIG_INVALID',
-    [`"${file}" is not a valid configuration`, ...faults.map(formatFault)].join('\n'),
-    { hints: [`edit ${file}, or move it away`], data: { file, faults } },
-  )
+  return new ReproError('CONFIG_INVALID', `"${file}" is not a valid configuration`, {
+    lines: faults.map(formatFault),
+    hints: [`edit ${file}, or move it away`],
+    data: { file, faults },
+  })
 }

@@ -14,7 +14,7 @@ export function excerpt(text: string, at = 0): string {
   const start = Math.max(0, Math.min(at - EXCERPT_CHARACTERS / 4, text.length - EXCERPT_CHARACTERS))
   const end = start + EXCERPT_CHARACTERS
   const middle = text.slice(start, end).toWellFormed()
-  return escapeControl(`${start > 0 ? '…' : ''}${middle}${end < text.length ? '…' : ''}`, false)
+  return escapeControl(`${start > 0 ? '…' : ''}${middle}${end < text.length ? '…' : ''}`)
 }
 
 /** Index of the first byte in which two buffers differ, or -1 when they are equal over the shorter one's length. */
