@@ -42,7 +42,7 @@ export async function* importImage(
   if ('host' in request) {
     const subject = `host: ${request.host.join(', ')}`
     yield { action: 'image', status: 'start', subject }
-    const { image, notes } = await captureHost(request.host, options.signal)
+    const { image, notes } = await captureHost(request.host, folder, options.signal)
     for (const message of notes) yield { action: 'warning', subject, message }
     const origin = { kind: 'host' as const, programs: [...request.host] }
     return yield* importFrom(async () => image, subject, origin, options)

@@ -2,16 +2,19 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import {
   chmod,
+  copyFile,
   lstat,
   mkdir,
+  mkdtemp,
   readdir,
   readFile,
   readlink,
+  rm,
   symlink,
   writeFile,
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { importImage } from '../../src/image/import-image.ts'
 import { requires } from '../helpers/requires.ts'
 import { errorOf, finish, imageOf, importFrom, testFolder, unpack } from './helpers.ts'
@@ -152,6 +155,47 @@ describe('host capture', () => {
     const folder = await ownPrograms({})
     await symlink('round', join(folder, 'round'))
     expect((await errorOf(capture(['round']))).code).toBe('PROGRAM_MISSING')
+  })
+
+  test('executes nothing of the folder that names it, nor what lies outside of PATH', async () => {
+    const folder = await testFolder()
+    const marker = join(await testFolder(), 'executed')
+    for (const name of ['perl', 'python3'])
+      await writeFile(join(folder, name), `#!/bin/sh\ntouch ${marker}\n`, { mode: 0o755 })
+    const elsewhere = await testFolder()
+    await copyFile(join(folder, 'perl'), join(elsewhere, 'perl'))
+    const shim = await ownPrograms({})
+    await symlink(join(folder, 'python3'), join(shim, 'python3'))
+    for (const [name, why] of [
+      [join(folder, 'perl'), 'lies in the folder itself'],
+      ['python3', 'lies in the folder itself'],
+      [`/proc/${process.pid}/root${join(elsewhere, 'perl')}`, 'lies in no folder of PATH'],
+      [join(elsewhere, 'perl'), 'lies in no folder of PATH'],
+    ] as const) {
+      const error = await errorOf(importFrom({ host: [name] }, folder, elsewhere))
+      expect(error).toMatchObject({ code: 'IMAGE_SOURCE', exitCode: 2 })
+      expect(error.message).toContain(why)
+    }
+    expect(existsSync(marker)).toBe(false)
+  })
+
+  test('executes no loader but one of the system', async context => {
+    requires(context, 'program cat')
+    const cat = await readFile('/bin/cat')
+    const loader = /\/lib\d*\/ld-linux[\w.-]+/.exec(cat.toString('latin1'))?.[0] ?? ''
+    if (loader.length < 20) context.skip('needs a cat that glibc loads')
+    const folder = await mkdtemp('/tmp/ld-')
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const evil = join(folder, 'ld.so')
+    await writeFile(evil, `#!/bin/sh\ntouch ${folder}/executed\n`, { mode: 0o755 })
+    const at = cat.indexOf(loader)
+    cat.fill(0, at, at + loader.length).write(evil, at)
+    const programs = await ownPrograms({})
+    await writeFile(join(programs, 'patched'), cat, { mode: 0o755 })
+    const error = await errorOf(capture(['patched']))
+    expect(error.code).toBe('IMAGE_SOURCE')
+    expect(error.message).toContain(`the loader "${evil}" of`)
+    expect(existsSync(join(folder, 'executed'))).toBe(false)
   })
 
   test('does not change when it is imported again as an image of its own', async () => {

@@ -25,17 +25,19 @@ export interface HostCapture {
 
 /**
  * Captures programs of this host, with what the dynamic loader, their `#!` lines and their interpreters say they need.
- * The same host gives the same bytes. Needs no root. Throws PROGRAM_MISSING, IMAGE_SOURCE.
+ * The same host gives the same bytes. Needs no root. Executes loaders and interpreters of this host, and nothing of
+ * `folder`, where the manifest lies. Throws PROGRAM_MISSING, IMAGE_SOURCE.
  */
 export async function captureHost(
   programs: readonly string[],
+  folder: string,
   signal?: AbortSignal,
 ): Promise<HostCapture> {
   const files = new HostFiles()
   for (const path of ROOT_LINKS)
     if ((await lstat(path).catch(() => null))?.isSymbolicLink()) await files.add(path)
-  const capture = new ProgramCapture(files, process.env['PATH'] ?? '', signal)
-  for (const program of programs) await capture.addNamed(program)
+  const capture = new ProgramCapture(files, { folder, path: process.env['PATH'] ?? '' }, signal)
+  for (const program of programs) await capture.addAsked(program)
   // What programs start by system() and popen(), awk's pipes among them.
   await capture.addShell()
   for (const path of LOCALES)

@@ -2,6 +2,7 @@ import { access } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { fail } from '../../core/errors.ts'
 import { runCommand } from '../../system/process.ts'
+import { assertSystemLoader } from './trusted-programs.ts'
 
 export interface Library {
   readonly name: string
@@ -21,12 +22,16 @@ const WAYS: readonly (readonly string[])[] = [
 ]
 const TIMEOUT_MS = 20_000
 
-/** The libraries that `loader` would load for `file` (a program or a library). Throws IMAGE_SOURCE when one is missing. */
+/**
+ * The libraries that `loader` would load for `file` (a program or a library). The loader is executed, so it must be one
+ * of the system's. Throws IMAGE_SOURCE when it is none, and when a library is missing.
+ */
 export async function listLibraries(
   loader: string,
   file: string,
   signal?: AbortSignal,
 ): Promise<Library[]> {
+  await assertSystemLoader(loader, file)
   const libraries = new Map<string, Library>()
   const missing = new Set<string>()
   for (const options of WAYS) {
@@ -61,6 +66,7 @@ async function list(
 ): Promise<{ name: string; path: string | null }[] | null> {
   const result = await runCommand([loader, ...options, '--list', file], {
     env: {},
+    cwd: '/',
     timeoutMs: TIMEOUT_MS,
     ...(signal ? { signal } : {}),
   })

@@ -11,6 +11,7 @@ import { type HostFiles, readHead } from './host-files.ts'
 import { isInterpreter, needsUnlistedFiles, ownLibrary } from './interpreters.ts'
 import { type Library, linkFor, listLibraries, openedLater } from './libraries.ts'
 import { commandWords, isShell, readShebang, type Shebang } from './scripts.ts'
+import { assertHostProgram, type Trusted } from './trusted-programs.ts'
 
 const STANDARD_FOLDERS = DEFAULT_PATH.split(delimiter)
 
@@ -18,19 +19,27 @@ const STANDARD_FOLDERS = DEFAULT_PATH.split(delimiter)
 export class ProgramCapture {
   readonly notes: string[] = []
   readonly #files: HostFiles
-  readonly #path: string
+  readonly #trusted: Trusted
   readonly #signal: AbortSignal | undefined
   readonly #done = new Set<string>()
   #loader: string | null = null
 
-  constructor(files: HostFiles, path: string, signal?: AbortSignal) {
+  constructor(files: HostFiles, trusted: Trusted, signal?: AbortSignal) {
     this.#files = files
-    this.#path = path
+    this.#trusted = trusted
     this.#signal = signal
   }
 
-  /** Adds a program by the name an author gave, so that it is found under this name in the image. Throws PROGRAM_MISSING. */
-  async addNamed(name: string): Promise<void> {
+  /**
+   * Adds a program by the name a manifest gives, so that it is found under this name in the image.
+   * Throws PROGRAM_MISSING, and IMAGE_SOURCE for one that is not this host's.
+   */
+  async addAsked(name: string): Promise<void> {
+    await assertHostProgram(name, await this.#find(name), this.#trusted)
+    await this.#addNamed(name)
+  }
+
+  async #addNamed(name: string): Promise<void> {
     let found = await this.#find(name)
     if (isInterpreter(name) && !this.#done.has(name))
       found = await this.#addInterpreter(name, found)
@@ -53,9 +62,9 @@ export class ProgramCapture {
   async #find(name: string): Promise<string> {
     if (name.includes('/') && !isAbsolute(name))
       fail('PROGRAM_MISSING', `"${name}" is neither the name nor the absolute path of a program`)
-    const found = await which(name, this.#path)
+    const found = await which(name, this.#trusted.path)
     if (found) return found
-    const near = nearest(basename(name), await programNames(this.#path))
+    const near = nearest(basename(name), await programNames(this.#trusted.path))
     return fail('PROGRAM_MISSING', `the program "${name}" is not on this host`, {
       hints: [...(near ? [`did you mean "${near}"?`] : []), `command -v ${name}`],
       data: { program: name },
@@ -64,7 +73,7 @@ export class ProgramCapture {
 
   async #addInterpreter(name: string, found: string): Promise<string> {
     this.#done.add(name)
-    const own = await ownLibrary(found, this.#path, this.#signal)
+    const own = await ownLibrary(found, this.#trusted.path, this.#signal)
     const program = own?.program ?? found
     await this.#addProgram(program)
     if (!own) {
@@ -135,17 +144,17 @@ export class ProgramCapture {
       )
     await this.#addProgram(interpreter)
     const runs = program ?? interpreter
-    if (program !== null) await this.addNamed(program)
+    if (program !== null) await this.#addNamed(program)
     else if (isInterpreter(interpreter) && !this.#done.has(interpreter))
       await this.#addInterpreter(interpreter, interpreter)
     if (!isShell(runs)) return
     const called: string[] = []
     const words = commandWords(await readFile(real, 'utf8'))
     for (const word of new Set([...words.called, ...words.started])) {
-      const found = await which(word, this.#path)
+      const found = await which(word, this.#trusted.path)
       if (!found || (word.includes('/') && !isAbsolute(word))) continue
       called.push(basename(word))
-      await this.addNamed(word)
+      await this.#addNamed(word)
     }
     const list = [...new Set(called)].sort().join(', ')
     this.notes.push(
