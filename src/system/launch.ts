@@ -28,6 +28,8 @@ export interface Launch {
   /** Private folders that are made (0700, with parents) before the start when they are missing. */
   readonly folders: readonly string[]
   readonly started: StartSignal
+  /** What the process reads from file descriptors of its own, beside stdin, which is empty. */
+  readonly contents?: readonly { readonly fd: number; readonly base64: string }[]
   /** Exit codes that mean the runtime failed although it signalled a start (podman's 125). */
   readonly runtimeExitCodes: readonly number[]
   readonly commandFailures: readonly CommandFailure[]

@@ -4,8 +4,10 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asReproError } from '../core/errors.ts'
 import { startGuard } from './guard.ts'
+import { inheritedFiles } from './inherited-files.ts'
 import type { Launch, ProcessEnd, RunningProcess, StartOptions } from './launch.ts'
 import { sampleMemory } from './memory-sampler.ts'
+import { openNamelessFile } from './nameless-file.ts'
 import { openPipes } from './pipe.ts'
 import { runCommand } from './process.ts'
 import { readEnd } from './process-end.ts'
@@ -24,7 +26,7 @@ const CLEANUP_TIMEOUT_MS = 30_000
 const STATUS_LIMIT = 64 << 10
 
 /**
- * Starts one command as its own session with stdin closed, and watches it to its end.
+ * Starts one command as its own session with an empty stdin and nothing of what we inherited, and watches it to its end.
  * Throws only for what lies before the start (a folder that cannot be made); a program that is missing is an end.
  */
 export async function startProcess(
@@ -40,9 +42,11 @@ export async function startProcess(
 
   const [out, err] = await openPipes(2)
   const statusFd = 'fd' in launch.started ? launch.started.fd : null
-  const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', out!.writer, err!.writer]
-  while (statusFd !== null && stdio.length <= statusFd)
-    stdio.push(stdio.length === statusFd ? 'pipe' : 'ignore')
+  const given = givenFiles(launch)
+  const stdio: ('ignore' | 'pipe' | number)[] = [given.empty, out!.writer, err!.writer]
+  const extra = new Map<number, 'pipe' | number>(given.files)
+  if (statusFd !== null) extra.set(statusFd, 'pipe')
+  for (let fd = 3; fd <= Math.max(0, ...extra.keys()); fd++) stdio.push(extra.get(fd) ?? 'ignore')
   const startedAt = performance.now()
   const child = spawn(launch.argv[0]!, launch.argv.slice(1), {
     cwd: launch.cwd,
@@ -77,6 +81,7 @@ export async function startProcess(
   const outputClosed = Promise.all([closed(out!.reader), closed(tap.stream)])
   const memory = child.pid === undefined ? null : sampleMemory(child.pid)
 
+  given.close()
   await out!.closeWriter()
   await err!.closeWriter()
   const guard =
@@ -167,6 +172,34 @@ export async function startProcess(
       for (const target of left) signalProcess(target, 'SIGKILL')
     await exited
     await waitUntilGone(left, 5000)
+  }
+}
+
+/**
+ * What the child gets beside its output: an empty stdin, the contents that the launch names, and an empty file in
+ * place of everything that it would inherit from whoever started us.
+ */
+function givenFiles(launch: Launch): {
+  empty: number
+  files: Map<number, number>
+  close(): void
+} {
+  // Asked before anything of ours is open.
+  const inherited = inheritedFiles()
+  const empty = openNamelessFile()
+  const contents = (launch.contents ?? []).map(
+    ({ fd, base64 }) => [fd, openNamelessFile(Buffer.from(base64, 'base64'))] as const,
+  )
+  const opened = [empty, ...contents.map(([, file]) => file)]
+  return {
+    empty: empty.fd,
+    files: new Map([
+      ...inherited.map(fd => [fd, empty.fd] as const),
+      ...contents.map(([fd, file]) => [fd, file.fd] as const),
+    ]),
+    close: () => {
+      for (const file of opened) file.close()
+    },
   }
 }
 
