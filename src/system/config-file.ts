@@ -10,6 +10,7 @@ import {
 } from '../core/manifest-fault.ts'
 import { readYaml } from '../core/manifest-yaml.ts'
 import { schemaFindings } from '../core/schema-findings.ts'
+import { allKeys } from '../core/schema-shape.ts'
 import { escapeControl } from '../core/text.ts'
 
 /** Which of the two config files this is: a home cannot say where it is itself. */
@@ -38,7 +39,7 @@ export function parseConfigFile(text: string, file: string, kind: ConfigKind): P
   const parsed = configFile.safeParse(value)
   const findings: Finding[] = parsed.success
     ? []
-    : schemaFindings(configFile, value, parsed.error.issues)
+    : schemaFindings(configFile, value, parsed.error.issues).map(withPlace)
   if (kind === 'home' && typeof value === 'object' && 'home' in value)
     findings.push({
       path: ['home'],
@@ -50,10 +51,21 @@ export function parseConfigFile(text: string, file: string, kind: ConfigKind): P
   return { config: parsed.data, where }
 }
 
+/** A key that stands at the wrong level is told where it belongs. */
+function withPlace(finding: Finding): Finding {
+  const place = allKeys(configFile).find(key => key.endsWith(`.${String(finding.path.at(-1))}`))
+  return finding.at === 'key' && place !== undefined && place !== formatPath(finding.path)
+    ? { ...finding, nearest: place }
+    : finding
+}
+
 function configError(file: string, faults: readonly ManifestFault[]): ReproError {
   return new ReproError('CONFIG_INVALID', `"${file}" is not a valid configuration`, {
     lines: faults.map(formatFault),
-    hints: [`edit ${file}, or move it away`],
+    hints: [
+      `edit ${file}, or move it away`,
+      `the keys: ${allKeys(configFile).join(', ')} (docs/configuration.md)`,
+    ],
     data: { file, faults },
   })
 }

@@ -87,6 +87,16 @@ test('a fault is told with its file, line and the nearest key', async () => {
       /config\.yaml:2:\d+: .*unknown key "bootstap".*"bootstrap"[\s\S]*config\.yaml:3:/,
     ),
   })
+  await own('bootstrap: none\nanything: 1\n')
+  await expect(loadSettings({}, env)).rejects.toMatchObject({
+    message: expect.stringMatching(
+      /config\.yaml:1:\d+: .*unknown key "bootstrap": did you mean "network\.bootstrap"\?\n.*:2:\d+: .*"anything"$/,
+    ),
+    hints: [
+      expect.stringMatching(/^edit /),
+      expect.stringMatching(/home, cache, network, network\.bootstrap, .*runtimes/),
+    ],
+  })
   await own('home: /elsewhere\n')
   await expect(loadSettings({}, env)).rejects.toThrow(/cannot say where it is/)
   await own('network: [\n')
