@@ -11,9 +11,19 @@ import { dirname, join } from 'node:path'
 import { MOUNT_POINTS } from '../../src/runtime/types.ts'
 import { findProgram } from '../helpers/requires.ts'
 
-const PROGRAMS = ['sh', 'cat', 'env', 'grep', 'head', 'id', 'kill', 'ls', 'mkdir', 'printf'].concat(
-  ['setsid', 'sleep', 'stat', 'tail', 'touch', 'uname'],
-)
+const PROGRAMS = [
+  'sh',
+  'cat',
+  'chmod',
+  'env',
+  'grep',
+  'head',
+  'id',
+  'kill',
+  'ls',
+  'mkdir',
+  'printf',
+].concat(['mount', 'setsid', 'sleep', 'stat', 'tail', 'touch', 'uname', 'unshare'])
 
 /** Makes a small root file system from programs of this host with the libraries that ldd names. */
 export function makeRootfs(root: string, programs: readonly string[] = PROGRAMS): void {

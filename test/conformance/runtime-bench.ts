@@ -2,9 +2,11 @@ import { execFileSync, spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -16,6 +18,9 @@ import type { RuntimeName, RuntimeReport } from '../../schemas/index.ts'
 import { INSIDE, type ReadOnlyMount, type RunSpec } from '../../src/runtime/types.ts'
 import { makeRootfs } from './rootfs.ts'
 import type { DriverJob, DriverResult } from './runtime-job.ts'
+
+/** Open in the process that starts runs, as number 40: nothing that an app should see. */
+export const SECRET_FILE = new URL(import.meta.url).pathname
 
 export interface User {
   readonly label: string
@@ -160,15 +165,18 @@ export class Workbench {
     const path = join(this.folder, `${process.hrtime.bigint()}.json`)
     const whole: DriverJob = { ...job, adapter: this.adapter, report: this.report }
     writeFileSync(path, JSON.stringify(whole), { mode: 0o644 })
+    const secret = openSync(SECRET_FILE, 'r')
     const child = spawn(process.execPath, [join(this.folder, 'driver.mjs'), path], {
       cwd: '/',
       // What the caller's shell holds must not reach the app.
       env: { PATH: process.env['PATH'], SECRET: 'of the caller', HOME: '/home/caller' },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      // As after `exec 40<secret` in the caller's shell.
+      stdio: ['ignore', 'pipe', 'inherit', ...Array<'ignore'>(37).fill('ignore'), secret],
       ...(process.getuid!() === 0 ? { uid: this.user.uid, gid: this.user.uid } : {}),
     })
+    closeSync(secret)
     let text = ''
-    child.stdout.on('data', chunk => {
+    child.stdout!.on('data', chunk => {
       text += chunk
     })
     const closed = new Promise<number | null>(resolve => child.once('close', resolve))

@@ -3,10 +3,12 @@ import { which } from '../../system/which.ts'
 import { classifyFailure } from '../failure-texts.ts'
 import { brokenReport, isAtLeast, readVersion, workingReport } from '../report.ts'
 import { tryStart } from '../try-start.ts'
-import type { CommandLine, RuntimeAdapter } from '../types.ts'
+import type { CommandLine, RunSpec, RuntimeAdapter } from '../types.ts'
+import { HIDDEN_PROC } from './hidden-proc.ts'
 import { UNSHARE_SCRIPT } from './unshare-script.ts'
 
 const STATUS_FD = 3
+const STAND_IN_ID = 1000
 
 /** The programs of the host that the sandbox is built with; all of util-linux and coreutils. */
 const TOOLS = [
@@ -23,7 +25,7 @@ const TOOLS = [
 /** util-linux alone: nothing to install, slower to start than bubblewrap, the same isolation. */
 export const unshare: RuntimeAdapter = {
   name: 'unshare',
-  version: 1,
+  version: 2,
   program: 'unshare',
   fidelity: 'image-isolated',
   abilities: {
@@ -89,7 +91,7 @@ export const unshare: RuntimeAdapter = {
       ...['--propagation', 'private', '--'],
       ...[String(facts['sh'] ?? 'sh'), '-ec', UNSHARE_SCRIPT, 'repro-unshare'],
       ...[base, spec.rootfs!, spec.bundle, spec.insideBundle, spec.out.host, spec.out.inside],
-      ...[temporary, String(spec.uid), String(spec.gid)],
+      ...[temporary, ...appIds(spec).map(String), hiddenFrom(spec).join(' ')],
       ...[String(spec.mounts.length), ...mounts],
       ...[String(facts['env'] ?? '/usr/bin/env'), binary, String(spec.command.length)],
       ...spec.command,
@@ -108,3 +110,12 @@ export const unshare: RuntimeAdapter = {
     } satisfies CommandLine
   },
 }
+
+/**
+ * As whom the app sees itself. Not as root: the program that is executed with uid 0 gets every capability in its user
+ * namespace, and with them the way out of its root folder. Files are the caller's, whoever he is.
+ */
+const appIds = ({ uid, gid }: RunSpec) => (uid === 0 ? [STAND_IN_ID, STAND_IN_ID] : [uid, gid])
+
+/** What others than root cannot read anyway need not be hidden from them. */
+const hiddenFrom = ({ uid }: RunSpec) => (uid === 0 ? HIDDEN_PROC : ['keys'])
