@@ -9,7 +9,13 @@ import { INSIDE, type RunSpec, type RuntimeAdapter } from '../../src/runtime/typ
 const update = process.env['UPDATE_GOLDEN'] === '1'
 
 const FACTS: Record<string, readonly RuntimeReport['facts'][]> = {
-  bubblewrap: [{ userNamespace: true }, { userNamespace: false }],
+  bubblewrap: [
+    {
+      ...{ userNamespace: true, lastUserNamespace: true, keyringFilter: false },
+      ...{ hiddenFiles: 'keys timer_list', hiddenFolders: 'acpi' },
+    },
+    { userNamespace: false, devices: 'mount', unshare: '/usr/bin/unshare', sh: '/bin/sh' },
+  ],
   unshare: [{ setpriv: '/usr/bin/setpriv', env: '/usr/bin/env', sh: '/bin/sh', path: '/usr/bin' }],
   podman: [
     { rootless: true, keepId: true, init: true, unsetenv: true, home: '/home/ada', limits: true },
@@ -85,6 +91,11 @@ it('podman refuses paths that it would take apart', () => {
     { ...spec, bundle: '/a,b' },
     { ...spec, out: { ...spec.out, host: '/a,b' } },
     { ...spec, mounts: [{ host: '/a,b', inside: '/repro/params/a' }] },
+    { ...spec, mounts: [{ host: '/a', inside: '/repro/params/a,rw' }] },
+    { ...spec, out: { ...spec.out, inside: '/repro/bundle/o,src=/etc,dst=/repro/h' } },
+    { ...spec, out: { ...spec.out, inside: '/repro/bundle/o"' } },
+    { ...spec, insideBundle: '/repro/bundle\nx' },
+    { ...spec, rootfs: '/a\nb' },
   ])
     expect(() => adapter.commandLine(broken, report)).toThrow(ReproError)
 })

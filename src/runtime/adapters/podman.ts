@@ -6,6 +6,7 @@ import { classifyFailure } from '../failure-texts.ts'
 import { brokenReport, readVersion, workingReport } from '../report.ts'
 import { tryStart } from '../try-start.ts'
 import type { CommandLine, RunSpec, RuntimeAdapter } from '../types.ts'
+import { HIDDEN_PROC } from './hidden-proc.ts'
 import { adaptPodman, firstPodmanFacts } from './podman-facts.ts'
 
 const MOST_ATTEMPTS = 8
@@ -13,7 +14,7 @@ const MOST_ATTEMPTS = 8
 /** podman with a plain folder as root file system; nothing is loaded into its image store. */
 export const podman: RuntimeAdapter = {
   name: 'podman',
-  version: 1,
+  version: 2,
   program: 'podman',
   fidelity: 'image-isolated',
   abilities: {
@@ -51,11 +52,14 @@ export const podman: RuntimeAdapter = {
     for (const path of [
       spec.bundle,
       spec.out.host,
+      spec.insideBundle,
+      spec.out.inside,
       spec.scratch,
-      ...spec.mounts.map(mount => mount.host),
+      ...spec.mounts.flatMap(mount => [mount.host, mount.inside]),
     ])
-      refuseSeparators(path, ',')
-    refuseSeparators(spec.rootfs!, ':')
+      refuseSeparators(path, /[,"\p{Cc}]/u)
+    // podman reads the second word after a colon as options of an overlay.
+    refuseSeparators(spec.rootfs!, /[:\p{Cc}]/u)
     const global = globalArguments(report)
     const name = `repro-${spec.id.replace(/[^A-Za-z0-9_.-]/g, '-')}`
     const pidFile = join(spec.scratch, 'podman.pid')
@@ -65,6 +69,7 @@ export const podman: RuntimeAdapter = {
       ...['run', '--rm', '--pull', 'never', '--name', name, '--pidfile', pidFile],
       ...['--network', spec.network, '--hostname', 'repro', '--read-only'],
       ...['--read-only-tmpfs=false', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'],
+      ...['--security-opt', `mask=${HIDDEN_PROC.map(name => `/proc/${name}`).join(':')}`],
       ...(facts['init'] === true ? ['--init'] : []),
       ...userArguments(spec, report),
       ...(enforceLimits ? limitArguments(spec) : []),
@@ -153,7 +158,7 @@ function ulimitArguments({ facts }: RuntimeReport): string[] {
 function mountArguments(spec: RunSpec): string[] {
   const bind = (source: string, inside: string, mode: 'ro' | 'rw') => [
     '--mount',
-    `type=bind,src=${source},dst=${inside}${mode === 'ro' ? ',ro' : ''}`,
+    `type=bind,src=${source},dst=${inside}${mode === 'ro' ? ',ro' : ''},nosuid,nodev`,
   ]
   return [
     ...['--mount', 'type=tmpfs,dst=/run', '--mount', 'type=tmpfs,dst=/repro,ro=true'],
@@ -165,12 +170,14 @@ function mountArguments(spec: RunSpec): string[] {
 }
 
 /** podman takes these characters in paths for separators. */
-function refuseSeparators(path: string, separator: ':' | ','): void {
-  if (!path.includes(separator)) return
-  fail('NO_RUNTIME', `podman cannot use the path "${path}": it contains "${separator}"`, {
+function refuseSeparators(path: string, separator: RegExp): void {
+  const found = separator.exec(path)?.[0]
+  if (found === undefined) return
+  const shown = JSON.stringify(found).slice(1, -1)
+  fail('NO_RUNTIME', `podman cannot use the path "${path}": it contains "${shown}"`, {
     hints: [
       'choose another runtime: --runtime bubblewrap, --runtime unshare',
-      `or point REPRO_HOME and REPRO_CACHE to folders without "${separator}" in their path`,
+      `or point REPRO_HOME and REPRO_CACHE to folders without "${shown}" in their path`,
     ],
   })
 }
