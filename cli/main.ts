@@ -67,16 +67,20 @@ async function follow<T>(
 ): Promise<T> {
   const view = chooseView(output, live)
   const shown = resultSaysAll && !output.mode.json ? withoutWords : (record: WorkRecord) => record
+  let failed = true
   try {
     for (;;) {
       const step = await work.next()
-      if (step.done) return step.value
+      if (step.done) {
+        failed = false
+        return step.value
+      }
       if (step.value.action === 'entry' && !output.mode.json) onEntry?.(step.value)
       else await view.take(shown(step.value))
     }
   } finally {
     await work.return(undefined as T)
-    await view.close()
+    await view.close(failed)
   }
 }
 

@@ -20,12 +20,15 @@ export const verify = defineCommand({
     for (const path of extra) output.line(`extra    ${path}`, 'yellow')
     const faults = missing.length + changed.length + extra.length
     // A store may hold a part of a release on purpose: what was never fetched is no damage.
-    const unfetched = parseReference(args[0]!).kind !== 'folder' && faults === missing.length
+    const unfetched = parseReference(args[0]!).kind !== 'folder' && partial && faults > 0
+    const sound = `${count('file', files)}, ${formatBytes(bytes)}`
     output.line(
       faults === 0
-        ? `verified ${count('file', files)}, ${formatBytes(bytes)}${partial ? ', a part of the release' : ''}`
-        : `${missing.length} missing, ${changed.length} changed, ${extra.length} extra`,
-      faults === 0 ? 'green' : 'red',
+        ? `verified ${sound}${partial ? ', a part of the release' : ''}`
+        : unfetched
+          ? `held in part, and what is held is sound: ${sound}; ${count('file', missing.length)} missing`
+          : `${missing.length} missing, ${changed.length} changed, ${extra.length} extra`,
+      faults === 0 ? 'green' : unfetched ? 'yellow' : 'red',
     )
     output.line(`  content hash  ${identity.contentHash}`)
     if (faults > 0 && identity.key !== null)

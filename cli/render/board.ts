@@ -1,6 +1,13 @@
 import type { WorkRecord } from '../../schemas/index.ts'
 import { escapeControl } from '../../src/core/text.ts'
-import { advancePhase, describeDone, isWork, type Phase } from './progress.ts'
+import {
+  advancePhase,
+  describeDone,
+  describeStopped,
+  fractionOf,
+  isWork,
+  type Phase,
+} from './progress.ts'
 
 export interface BoardLine {
   readonly text: string
@@ -33,12 +40,14 @@ export class Board {
     const failed = record.action === 'error' || record.status === 'error'
     if (record.action === 'progress' || record.status === 'start') return []
     if (record.message !== undefined) return [line(record, failed ? 'error' : 'done')]
-    return ended && phase && !failed ? this.#doneLine(phase) : []
+    return ended && phase && !failed ? this.#doneLine(phase, false) : []
   }
 
-  /** The lines of what was still going on, at the end of the stream. */
-  finish(): BoardLine[] {
-    const lines = [...this.#phases.values()].flatMap(phase => this.#doneLine(phase))
+  /** The lines of what was still going on, at the end of the stream; `failed`: it came to no end. */
+  finish(failed = false): BoardLine[] {
+    const lines = [...this.#phases.values()].flatMap(phase =>
+      this.#doneLine(phase, failed || (fractionOf(phase) ?? 1) < 1),
+    )
     this.#phases.clear()
     return lines
   }
@@ -88,9 +97,9 @@ export class Board {
     return keys[0] ?? null
   }
 
-  #doneLine(phase: Phase): BoardLine[] {
-    const text = describeDone(phase, this.#now())
-    return text === null ? [] : [{ text, kind: 'done', hints: [] }]
+  #doneLine(phase: Phase, stopped: boolean): BoardLine[] {
+    const text = stopped ? describeStopped(phase) : describeDone(phase, this.#now())
+    return text === null ? [] : [{ text, kind: stopped ? 'note' : 'done', hints: [] }]
   }
 }
 

@@ -28,10 +28,10 @@ export class LateView implements View {
     else this.#held.push(record)
   }
 
-  async close(): Promise<void> {
+  async close(failed = false): Promise<void> {
     this.#closed = true
     if (!this.#view) await this.#useView(this.#plain())
-    await this.#view?.close()
+    await this.#view?.close(failed)
   }
 
   /** Resolves when the wait for the view is over; for tests. */

@@ -34,9 +34,9 @@ export class PlainView implements View {
     this.#output.say(describePhase(phase))
   }
 
-  async close(): Promise<void> {
+  async close(failed = false): Promise<void> {
     await this.#app.close()
-    for (const line of this.#board.finish()) this.#say(line)
+    for (const line of this.#board.finish(failed)) this.#say(line)
   }
 
   #say(line: BoardLine): void {

@@ -103,10 +103,17 @@ export function describeDone(phase: Phase, nowMs: number): string | null {
     phase.files === undefined ? null : count('file', phase.files),
   ].filter(part => part !== null)
   if (figures.length === 0) return null
-  const [doing, done] = WORDS[phase.action] ?? [phase.action, phase.action]
-  if ((fractionOf(phase) ?? 1) < 1)
-    return `${doing} stopped at ${[ofTotal(formatBytes, phase.bytes, phase.totalBytes), countOf(phase)].filter(part => part !== null).join(', ')}`
+  const done = WORDS[phase.action]?.[1] ?? phase.action
   return `${done} ${figures.join(', ')} in ${formatDuration(nowMs - phase.startedMs)}`
+}
+
+/** `fetching stopped at 1.2 MB of 4.0 MB, 3 of 12 files`; null when nothing was measured. */
+export function describeStopped(phase: Phase): string | null {
+  const figures = [ofTotal(formatBytes, phase.bytes, phase.totalBytes), countOf(phase)].filter(
+    part => part !== null,
+  )
+  if (figures.length === 0 || (phase.bytes ?? phase.files) === undefined) return null
+  return `${WORDS[phase.action]?.[0] ?? phase.action} stopped at ${figures.join(', ')}`
 }
 
 /** How much is done, 0 to 1, when that can be told. */

@@ -39,10 +39,10 @@ export class LiveView implements View {
     this.#drawSoon()
   }
 
-  async close(): Promise<void> {
+  async close(failed = false): Promise<void> {
     this.#show(this.#filters.stdout.end() + this.#filters.stderr.end())
     if (this.#tail !== '') this.#show('\n')
-    this.#add(this.#board.finish())
+    this.#add(this.#board.finish(failed))
     this.#draw()
     this.#output.redirect(null)
     this.#ink.unmount()

@@ -83,9 +83,15 @@ async function* checkout(
   }
   await startCheckout(folder, source, state, plan.partial)
   const files = plan.write.filter((entry): entry is FileEntry => entry.type === 'file')
-  yield* source.fetch(files, signal)
-  for (const path of plan.remove) await removeFile(folder, path)
-  const bytes = yield* writeEntries(source, writer, plan.write, signal)
+  let bytes = 0
+  try {
+    yield* source.fetch(files, signal)
+    for (const path of plan.remove) await removeFile(folder, path)
+    bytes = yield* writeEntries(source, writer, plan.write, signal)
+  } catch (error) {
+    yield { action: 'note', subject: folder, message: `"${folder}" is incomplete` }
+    throw error
+  }
   await finishCheckout(folder, source, plan.partial)
   const result = {
     folder,

@@ -3,6 +3,7 @@ import type Hyperdrive from 'hyperdrive'
 import type { DriveBlob, DriveNode } from 'hyperdrive'
 import { fail } from '../core/errors.ts'
 import type { Patience } from './patience.ts'
+import { isDamage } from './store-errors.ts'
 
 /** One entry of a drive, checked: nothing in it may be believed but its form. */
 export interface DriveEntry {
@@ -105,7 +106,7 @@ export class DriveView {
     const end = blob.blockOffset + blob.blockLength
     const ahead: Promise<Buffer | null>[] = []
     const fetchBlock = (index: number) => {
-      const block = blobs.core.get(index, this.patience.options)
+      const block = this.#block(blobs.core, index)
       block.catch(() => undefined)
       ahead.push(block)
     }
@@ -118,6 +119,17 @@ export class DriveView {
           hints: ['repeat the command without --offline'],
         })
       yield block
+    }
+  }
+
+  /** One block. Where peers may be asked, one that is damaged on disk is dropped and asked for again. */
+  async #block(core: Hypercore, index: number): Promise<Buffer | null> {
+    try {
+      return await core.get(index, this.patience.options)
+    } catch (error) {
+      if (this.patience.offline || core.writable || !isDamage(error)) throw error
+      await core.clear(index, index + 1)
+      return await core.get(index, this.patience.options)
     }
   }
 

@@ -42,17 +42,28 @@ export async function readCheckoutState(folder: string): Promise<CheckoutFile | 
 
 /**
  * Opens the release beside which a folder's files lie, checking manifest and record signature.
- * Throws NOT_FOUND, RECORD_INVALID, SIGNATURE_INVALID, HASH_MISMATCH, FORMAT_UNSUPPORTED.
+ * Throws NOT_FOUND, PARTIAL, RECORD_INVALID, SIGNATURE_INVALID, HASH_MISMATCH, FORMAT_UNSUPPORTED.
  */
 export async function openFolderRelease(folder: string): Promise<FolderRelease> {
   const state = await readCheckoutState(folder)
   const bytes = await readSmall(join(folder, MANIFEST_PATH), MAX_MANIFEST_BYTES)
+  if (state && !bytes) assertComplete(folder, state)
   if (!state || !bytes)
     fail('NOT_FOUND', `"${folder}" holds no fetched release`, {
       hints: ['fetch one with: repro get <key> <folder>'],
     })
   const record = state.release === null ? null : await readRecord(folder, state.release, state)
   return new CheckedFolder(folder, state, record, bytes, record?.contentHash ?? state.contentHash)
+}
+
+/** Throws PARTIAL when `get` was interrupted before all was written into the folder. */
+export function assertComplete(folder: string, { complete, key, release }: CheckoutFile): void {
+  if (complete) return
+  const ref = key === null ? '<key>' : release === null ? key : `${key}@${release}`
+  fail('PARTIAL', `"${folder}" is incomplete: fetching into it was interrupted`, {
+    hints: [`repro get ${ref} ${folder}`],
+    data: { folder, key, release },
+  })
 }
 
 async function readRecord(

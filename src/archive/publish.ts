@@ -137,7 +137,7 @@ async function* storeContents(
   const missing = contents.filter(content => !plan.stored.has(content.blake3))
   const totalBytes = missing.reduce((sum, content) => sum + content.size, 0)
   const counted = missing.filter(content => content.counted)
-  const totals = { totalBytes, totalFiles: missing.length }
+  const totals = { totalBytes, totalFiles: counted.length }
   yield { action: 'store', status: 'start', ...totals }
   let bytes = 0
   let files = 0
@@ -147,17 +147,15 @@ async function* storeContents(
       (waiting.get(content.blake3) ?? []).map(one => ({ ...one, blob })),
     )
     await putEntries(drive, put)
-    files += group.length
+    files += group.filter(({ content }) => content.counted).length
     if (Date.now() - shown > PROGRESS_MS) {
       shown = Date.now()
       yield { action: 'progress', subject: 'store', bytes, files, ...totals }
     }
   }
-  yield { action: 'store', status: 'ok', bytes, files, ...totals }
-  return {
-    storedFiles: counted.length,
-    storedBytes: counted.reduce((sum, content) => sum + content.size, 0),
-  }
+  const storedBytes = counted.reduce((sum, content) => sum + content.size, 0)
+  yield { action: 'store', status: 'ok', ...totals, bytes: storedBytes, files }
+  return { storedFiles: counted.length, storedBytes }
 }
 
 /** Puts what points to stored bytes, links, and takes away what the release does not have. */

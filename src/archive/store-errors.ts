@@ -45,12 +45,23 @@ export function storeError(error: unknown, subject: string, folder?: string): Re
     return new ReproError('INTERRUPTED', `the store was closed while "${subject}" was read`, {
       cause: error,
     })
-  if (/CRC mismatch|checksum|corrupt/i.test(message))
+  if (isDamage(error))
     return new ReproError('STORE_INVALID', `the store is damaged on disk: ${message}`, {
-      hints: ['check the disk, then fetch the bundle again into a new home'],
+      hints: [
+        `while a peer shares it, bad bytes are fetched anew by: repro get ${subject} <dir>`,
+        `where that does not help: REPRO_HOME=<a new folder> repro get ${subject} <dir>`,
+        'a bundle of your own: restore the home from a backup, or publish again with --new',
+      ],
+      data: { damaged: true },
       cause: error,
     })
   return asReproError(error)
+}
+
+/** True for what the store throws when bytes on disk are not those that were written. */
+export function isDamage(error: unknown): boolean {
+  const { message = String(error) } = error as { message?: string }
+  return /CRC mismatch|checksum|corrupt/i.test(message)
 }
 
 /** Says why a store could not be opened. */

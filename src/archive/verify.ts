@@ -6,18 +6,19 @@ import { createBlake3 } from '../system/blake3.ts'
 import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
 import { IMAGES_FOLDER } from './drive-paths.ts'
-import { openFolderRelease } from './folder-release.ts'
+import { assertComplete, openFolderRelease } from './folder-release.ts'
 import { compareLocal, walkFolder } from './local-files.ts'
 
 /** What re-hashing found. Nothing is wrong when the three lists are empty. */
 export interface VerifyResult {
   readonly identity: ReleaseIdentity
+  /** Files that are here and were looked at, and their bytes. */
   readonly files: number
   readonly bytes: number
   readonly missing: readonly string[]
   readonly changed: readonly string[]
   readonly extra: readonly string[]
-  /** True when only a part of the release was fetched, and only that was looked at. */
+  /** True when only a part of the release is here by choice: that was looked at. In a store, `missing` names the rest. */
   readonly partial: boolean
 }
 
@@ -33,6 +34,7 @@ export async function* verifyRelease(
   signal?: AbortSignal,
 ): AsyncGenerator<WorkRecord, VerifyResult> {
   const found = new Findings(source)
+  yield found.start()
   const files: FileEntry[] = []
   const links: IndexEntry[] = []
   for await (const entry of source.entries())
@@ -43,16 +45,17 @@ export async function* verifyRelease(
     file,
     fault: await faultOf(source, file, signal),
   }))) {
-    found.count(file.size)
+    if (!fault?.missing) found.count(file)
     if (fault) yield found.report(fault.missing ? 'missing' : 'changed', file.path, fault.what)
     else yield* found.progress()
   }
-  return found.result(false)
+  yield found.done()
+  return found.result()
 }
 
 /**
  * Re-hashes a folder that `get` wrote, with no store and no peer: the record's signature, manifest, index, and each
- * file; names what is missing, changed or extra. Throws NOT_FOUND, SIGNATURE_INVALID, RECORD_INVALID, HASH_MISMATCH,
+ * file; names what is missing, changed or extra. Throws NOT_FOUND, PARTIAL for an interrupted `get`, SIGNATURE_INVALID, RECORD_INVALID, HASH_MISMATCH,
  * LINK_UNSAFE. No link is followed.
  */
 export async function* verifyFolder(
@@ -61,7 +64,9 @@ export async function* verifyFolder(
 ): AsyncGenerator<WorkRecord, VerifyResult> {
   const release = await openFolderRelease(folder)
   const { partial } = release.state
+  assertComplete(folder, release.state)
   const found = new Findings(release)
+  yield found.start()
   const known = new Set<string>()
   const links: IndexEntry[] = []
   const { bytes, entries } = release.manifest.index
@@ -74,7 +79,7 @@ export async function* verifyFolder(
     for await (const { entry, state } of compared) {
       if (entry.type === 'link') links.push(entry)
       if (state.is === 'missing' && partial) continue
-      found.count(entry.type === 'file' ? entry.size : 0)
+      if (state.is !== 'missing') found.count(entry)
       if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
       else if (state.is === 'other') yield found.report('changed', entry.path, state.what)
       else yield* found.progress()
@@ -88,6 +93,7 @@ export async function* verifyFolder(
     if (known.has(item.path) || (item.folder && parents.has(item.path))) continue
     yield found.report('extra', item.path, 'is not in the release')
   }
+  yield found.done()
   return found.result(partial)
 }
 
@@ -150,9 +156,18 @@ class Findings {
     this.#totals = { totalBytes: bytes, totalFiles: files }
   }
 
-  count(bytes: number): void {
+  start(): WorkRecord {
+    return { action: 'verify', status: 'start', ...this.#totals }
+  }
+
+  done(): WorkRecord {
+    return { action: 'verify', status: 'ok', bytes: this.#bytes, files: this.#files }
+  }
+
+  count(entry: IndexEntry): void {
+    if (entry.type !== 'file') return
     this.#files++
-    this.#bytes += bytes
+    this.#bytes += entry.size
   }
 
   report(list: 'missing' | 'changed' | 'extra', path: string, message: string): WorkRecord {
@@ -167,14 +182,17 @@ class Findings {
     yield { action: 'progress', subject: 'verify', ...done, ...this.#totals }
   }
 
-  result(partial: boolean): VerifyResult {
+  /** @param partial whether a part is all that was asked for; else, where nothing but missing files was found. */
+  result(partial?: boolean): VerifyResult {
+    const { missing, changed, extra } = this.#lists
+    const part = missing.length > 0 && changed.length + extra.length === 0
     for (const list of Object.values(this.#lists)) list.sort()
     return {
       identity: this.#identity,
       files: this.#files,
       bytes: this.#bytes,
       ...this.#lists,
-      partial,
+      partial: partial ?? part,
     }
   }
 }

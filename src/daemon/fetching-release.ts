@@ -25,22 +25,26 @@ export class FetchingRelease implements OpenRelease {
   readonly #local: OpenRelease
   readonly #connect: () => Promise<Remote>
   readonly #onClose: () => void
+  readonly #asksPeers: boolean
   #remote: Promise<Remote> | null = null
 
   /**
    * @param first the release, reading only what is here; or `remote.release` when peers are needed anyway.
    * @param connect gives the release with peers; asked once. It throws NO_PEER when peers may not be asked.
+   * @param asksPeers whether peers may be asked for what is damaged here; never for a bundle of this home's own.
    */
   constructor(
     first: OpenRelease,
     remote: Remote | null,
     connect: () => Promise<Remote>,
     onClose: () => void,
+    asksPeers: boolean,
   ) {
     this.#local = first
     this.#remote = remote ? Promise.resolve(remote) : null
     this.#connect = connect
     this.#onClose = onClose
+    this.#asksPeers = asksPeers
   }
 
   get record(): ReleaseRecord {
@@ -92,7 +96,7 @@ export class FetchingRelease implements OpenRelease {
         yield* records
         return
       } catch (error) {
-        if (!isMissing(error)) throw error
+        if (!isMissing(error) && !this.#canRepair(error)) throw error
       }
     }
     const { network, release } = await this.#withPeers()
@@ -126,7 +130,7 @@ export class FetchingRelease implements OpenRelease {
         }
         return
       } catch (error) {
-        if (!isMissing(error)) throw error
+        if (!isMissing(error) && !this.#canRepair(error)) throw error
       }
     }
     const { network, release } = await this.#withPeers()
@@ -146,6 +150,11 @@ export class FetchingRelease implements OpenRelease {
     await remote?.release.close()
   }
 
+  /** Bytes that are damaged on disk are as good as missing where peers may be asked for them. */
+  #canRepair(error: unknown): boolean {
+    return this.#asksPeers && isDamaged(error)
+  }
+
   async #withPeers(): Promise<Remote> {
     this.#remote ??= this.#connect()
     return await this.#remote
@@ -155,6 +164,11 @@ export class FetchingRelease implements OpenRelease {
 /** True for what means "not here", and not "nowhere". */
 export function isMissing(error: unknown): boolean {
   return error instanceof ReproError && error.code === 'NO_PEER'
+}
+
+/** True for what the disk lost, and peers may still have. */
+export function isDamaged(error: unknown): boolean {
+  return error instanceof ReproError && error.data['damaged'] === true
 }
 
 /** Replaces a bare NO_PEER by one that says what was tried. */

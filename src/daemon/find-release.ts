@@ -4,7 +4,7 @@ import { ReproError } from '../core/errors.ts'
 import type { OpenOptions } from '../core/home.ts'
 import { formatDuration } from '../core/text.ts'
 import type { Network } from '../network/network.ts'
-import { isMissing } from './fetching-release.ts'
+import { isDamaged, isMissing } from './fetching-release.ts'
 import { pause, waitForPeer } from './peer-search.ts'
 
 /** How long peers are asked for something newer when an older release is here. */
@@ -70,7 +70,7 @@ async function fromHere<T>({ read }: Reading<T>): Promise<T | null> {
   try {
     return await read(0)
   } catch (error) {
-    if (isMissing(error) || isNotFound(error)) return null
+    if (isMissing(error) || isNotFound(error) || isDamaged(error)) return null
     throw error
   }
 }

@@ -94,8 +94,12 @@ class InProcessHome implements Home {
       await value.close()
       remote = { network, release: await again(this.#settings.network.waitMs) }
     }
-    const opened: OpenRelease = new FetchingRelease(remote?.release ?? value, remote, connect, () =>
-      this.#releases.delete(opened),
+    const opened: OpenRelease = new FetchingRelease(
+      remote?.release ?? value,
+      remote,
+      connect,
+      () => this.#releases.delete(opened),
+      options.network !== 'never' && !bundle.writable,
     )
     this.#releases.add(opened)
     return opened

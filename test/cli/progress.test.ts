@@ -42,6 +42,26 @@ describe('the board of work that goes on', () => {
     expect(board.finish().map(line => line.text)).toEqual(['stored 100 B, 1 file in 1.5 s'])
   })
 
+  it('says of work that came to no end where it stopped, and not that it is done', () => {
+    const { board, wait } = boardAt()
+    board.take({ action: 'stage', status: 'start', subject: 'default' })
+    board.take({ action: 'progress', subject: 'default', bytes: 5, totalBytes: 9 })
+    board.take({ action: 'fetch', bytes: 3, totalBytes: 9, files: 1, totalFiles: 2 })
+    wait(1500)
+    expect(board.finish(true)).toEqual([
+      { text: 'preparing the inputs stopped at 5 B of 9 B', kind: 'note', hints: [] },
+      { text: 'fetching stopped at 3 B of 9 B, 1 of 2 files', kind: 'note', hints: [] },
+    ])
+  })
+
+  it('says of a part that was all there is to do, that it is done', () => {
+    const { board, wait } = boardAt()
+    board.take({ action: 'verify', status: 'start', totalBytes: 9, totalFiles: 2 })
+    wait(1500)
+    const lines = board.take({ action: 'verify', status: 'ok', bytes: 3, files: 1 })
+    expect(lines.map(line => line.text)).toEqual(['verified 3 B, 1 file in 1.5 s'])
+  })
+
   it('stops looking for peers when bytes come', () => {
     const { board } = boardAt()
     board.take({ action: 'connect', status: 'start', subject: 'some key' })

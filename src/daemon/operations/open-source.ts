@@ -69,8 +69,14 @@ async function* openFolder(
   folder: string,
   { recapture, signal }: OpenSourceOptions,
 ): AsyncGenerator<WorkRecord, ReleaseSource> {
-  const { openFolderRelease, readCheckoutState } = await import('../../archive/folder-release.ts')
-  if ((await readCheckoutState(folder)) !== null) return await openFolderRelease(folder)
+  const { assertComplete, openFolderRelease, readCheckoutState } = await import(
+    '../../archive/folder-release.ts'
+  )
+  const state = await readCheckoutState(folder)
+  if (state !== null) {
+    assertComplete(folder, state)
+    return await openFolderRelease(folder)
+  }
   const { prepareBundle } = await import('../../author/prepare.ts')
   return yield* prepareBundle(folder, {
     settings,

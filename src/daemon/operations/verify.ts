@@ -3,10 +3,11 @@ import { diffReleases } from '../../archive/diff.ts'
 import { readCheckoutState } from '../../archive/folder-release.ts'
 import { type VerifyResult, verifyFolder, verifyRelease } from '../../archive/verify.ts'
 import { readBundleFile } from '../../author/bundle-file.ts'
-import { fail } from '../../core/errors.ts'
+import { fail, ReproError } from '../../core/errors.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
 import type { Settings } from '../../core/settings.ts'
-import { openSources, withSource } from './open-source.ts'
+import { isMissing } from '../fetching-release.ts'
+import { openSources, withHome, withSource } from './open-source.ts'
 
 export type { VerifyResult } from '../../archive/verify.ts'
 
@@ -17,6 +18,7 @@ export interface VerifyOptions {
 /**
  * Re-hashes what is held of a release against its content hash: a stored one, a folder that `get` wrote, or an author's
  * folder against what it was last published as. Asks no peer. Faults are records and lists in the result, no throw.
+ * Throws PARTIAL when not even the list of files is here, or a `get` into the folder was interrupted.
  */
 export async function* verify(
   settings: Settings,
@@ -29,7 +31,35 @@ export async function* verify(
     return yield* verifyAuthorFolder(settings, ref, signal)
   }
   const how = { network: 'never', history: 'all', ...(signal ? { signal } : {}) } as const
-  return yield* withSource(settings, ref, how, source => verifyRelease(source, signal))
+  try {
+    return yield* withSource(settings, ref, how, source => verifyRelease(source, signal))
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    throw await notHere(settings, ref, error as ReproError)
+  }
+}
+
+/** Says how much is here of a release whose manifest or index is not. */
+async function notHere(settings: Settings, ref: Reference, cause: ReproError): Promise<ReproError> {
+  const work = withHome(settings, async function* (home) {
+    yield* []
+    const { key, release } = await home.resolve(ref)
+    const held = (await home.list()).some(one => one.key === key && one.releases > 0)
+    return { name: release === undefined ? key : `${key}@${release}`, held }
+  })
+  const { value } = await work.next()
+  const { name, held } = value as { name: string; held: boolean }
+  const hints = [`repro get ${name} <dir>`]
+  return held
+    ? new ReproError(
+        'PARTIAL',
+        `${name} is held in part, without its list of files: nothing here is wrong, and nothing can be checked against it`,
+        { hints, cause },
+      )
+    : new ReproError('NO_PEER', `nothing of ${name} is here that could be verified`, {
+        hints,
+        cause,
+      })
 }
 
 async function* verifyAuthorFolder(
