@@ -22,7 +22,7 @@ export const check = defineCommand<Flags>({
       ...(flags.recapture ? { recapture: true } : {}),
     })
     const result = await context.follow(work)
-    const { faults, warnings, files, bytes } = result
+    const { faults, warnings, files, bytes, apps } = result
     const bad = faults.length > 0
     output.line(
       bad
@@ -30,8 +30,20 @@ export const check = defineCommand<Flags>({
         : `ready to publish: ${count('file', files)}, ${formatBytes(bytes)}, ${count('warning', warnings.length)}`,
       bad ? 'red' : 'green',
     )
-    if (!bad) output.say('next: repro run . --record   then: repro publish')
+    if (!bad)
+      output.say(
+        `next: ${apps.length > 0 ? recordFirst(args[0] ?? '.', apps) : publishLine(args[0] ?? '.')}`,
+      )
     output.record({ action: 'result', status: bad ? 'error' : 'ok', data: { ...result } })
     return bad ? ExitCode.usage : ExitCode.ok
   },
 })
+
+/** The app is chosen as `run` does: by name only where there is a choice. */
+function recordFirst(dir: string, apps: readonly string[]): string {
+  const folder = dir.startsWith('/') || dir.startsWith('.') ? dir : `./${dir}`
+  const app = apps.length === 1 || apps.includes('default') ? '' : ` ${apps[0]}`
+  return `repro run ${folder}${app} --record   then: ${publishLine(dir)}`
+}
+
+const publishLine = (dir: string) => (dir === '.' ? 'repro publish' : `repro publish ${dir}`)

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { fidelities, type RuntimeName, runtimeNames } from '../../schemas/index.ts'
+import { fidelities, type RuntimeName } from '../../schemas/index.ts'
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import {
   type Allowed,
@@ -7,6 +7,7 @@ import {
   type RunOptions,
   run as runApp,
 } from '../../src/daemon/operations/run.ts'
+import { adapterNames } from '../../src/runtime/registry.ts'
 import { collect } from '../collect.ts'
 import { defineCommand } from '../command.ts'
 import { parseTimeMs } from '../parse-number.ts'
@@ -48,7 +49,7 @@ export const run = defineCommand<Flags>({
       .option('--set <name=value>', 'a parameter of the app; may be repeated', collect)
       .addOption(
         new Option('--runtime <name>', 'what executes it')
-          .choices(['auto', ...runtimeNames])
+          .choices(['auto', ...adapterNames])
           .default('auto'),
       )
       .addOption(
@@ -89,11 +90,11 @@ export const run = defineCommand<Flags>({
     }
     const result = await context.follow(runApp(settings, ref!, options), { live: true })
     const typed = app === undefined ? ref! : `${ref} ${app}`
-    printVerdict(result.receipt, { typed, folder: result.folder, out: result.out }, output)
+    const { receipt, recorded } = result
+    const place = { typed, folder: result.folder, out: result.out, recorded }
+    printVerdict(receipt, place, output)
     output.record(resultRecord({ ...result }))
-    if (result.recorded === null) return exitCodeOf(result.receipt)
-    output.line(`recorded as expected: ${result.recorded.join(', ') || 'nothing'}`)
-    return ExitCode.ok
+    return recorded === null ? exitCodeOf(receipt) : ExitCode.ok
   },
 })
 

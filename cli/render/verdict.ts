@@ -20,6 +20,8 @@ export interface RunPlace {
   readonly folder: string
   /** Where the outputs are. */
   readonly out: string
+  /** The outputs that are the expected ones from now on; null when none were to be kept. */
+  readonly recorded: readonly string[] | null
 }
 
 /** The last lines of `repro run`: the verdict, what differs and where, the receipt, and what to try next. */
@@ -32,6 +34,8 @@ export function printVerdict(receipt: Receipt, place: RunPlace, output: Output):
   for (const one of compared) output.line(`  ${one.path.padEnd(width)}  ${describeOutput(one)}`)
   output.line(describeHow(receipt))
   output.line(`receipt ${join(place.folder, 'receipt.json')}`)
+  if (place.recorded?.length) output.line(`recorded as expected: ${place.recorded.join(', ')}`)
+  else if (place.recorded) output.line(`nothing was recorded: ${whyNothing(receipt)}`, 'yellow')
   for (const hint of nextSteps(receipt, place)) output.say(`next: ${hint}`)
 }
 
@@ -43,18 +47,21 @@ export function exitCodeOf(receipt: Receipt): ExitCode {
   return receipt.verdict === 'differs' ? ExitCode.differs : ExitCode.ok
 }
 
-/** `differs at line 3, column 2: expected "4", found "5" (2 differences, largest relative 1e-3)` */
+/** The comparison's own sentence; where it has none, `differs: line 3: expected "4", found "5" (2 differences)`. */
 export function describeOutput(one: OutputResult): string {
-  const text = one.message ?? placeOf(one)
   const size = one.size === null ? '' : ` (${formatBytes(one.size)})`
   if (one.status === 'equal' || one.status === 'not compared') return `${one.status}${size}`
+  const text = one.message ?? `${placeOf(one)}${figuresOf(one)}`.trim()
+  return `${one.status}${text === '' ? '' : `: ${text}`}`
+}
+
+function figuresOf(one: OutputResult): string {
   const details = [
     one.differences === undefined ? null : count('difference', one.differences),
     one.maxRelative === undefined ? null : `largest relative ${one.maxRelative.toPrecision(3)}`,
     one.maxAbsolute === undefined ? null : `largest absolute ${one.maxAbsolute.toPrecision(3)}`,
   ].filter(part => part !== null)
-  const tail = details.length > 0 ? ` (${details.join(', ')})` : ''
-  return `${one.status}${text === '' ? '' : `: ${text}`}${tail}`
+  return details.length > 0 ? ` (${details.join(', ')})` : ''
 }
 
 function placeOf({ at }: OutputResult): string {
@@ -96,7 +103,17 @@ function describeHow(receipt: Receipt): string {
   return `ran ${receipt.app} with ${name}${version === null ? '' : ` ${version}`} (${fidelity})${image} in ${formatDuration(receipt.durationMs)}${memory}`
 }
 
+function whyNothing({ app, outputs }: Receipt): string {
+  return outputs.length === 0
+    ? `the app "${app}" declares no outputs`
+    : `no output of the app "${app}" is compared with a file that was recorded`
+}
+
 function nextSteps(receipt: Receipt, place: RunPlace): string[] {
+  if (place.recorded?.length)
+    return [`repro run ${place.typed}   # now says whether it reproduces`, 'repro publish']
+  if (place.recorded && receipt.outputs.length === 0)
+    return ['declare in repro.yaml what it writes: outputs: [{path: result.tsv, compare: exact}]']
   const show = `repro runs ${receipt.id}`
   switch (receipt.verdict) {
     case 'reproduced':
@@ -118,7 +135,7 @@ function nextSteps(receipt: Receipt, place: RunPlace): string[] {
     case 'nothing declared':
       return [
         `look at the outputs in ${place.out}`,
-        ...(receipt.key === null
+        ...(receipt.key === null && receipt.outputs.length > 0 && place.recorded === null
           ? [`repro run ${place.typed} --record   # keep these outputs as the expected ones`]
           : []),
       ]

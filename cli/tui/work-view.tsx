@@ -69,7 +69,7 @@ function Bar({ fraction }: { readonly fraction: number }): ReactElement {
   return (
     <Text>
       <Text color="green">{'━'.repeat(full)}</Text>
-      <Text dimColor>{'━'.repeat(BAR_CELLS - full)}</Text>
+      <Text dimColor>{'─'.repeat(BAR_CELLS - full)}</Text>
       {` ${String(Math.floor(fraction * 100)).padStart(3)} %  `}
     </Text>
   )

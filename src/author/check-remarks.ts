@@ -9,6 +9,16 @@ import type { Tree } from './walk.ts'
 
 /** Files above this are said aloud: every reader fetches and keeps them. */
 const LARGE_BYTES = 100e6
+/** What an app may run, and with what. */
+const INTERPRETERS: Readonly<Record<string, string>> = {
+  sh: 'sh',
+  bash: 'bash',
+  py: 'python3',
+  r: 'Rscript',
+  jl: 'julia',
+  pl: 'perl',
+}
+const RUNNABLE = new RegExp(`\\.(${Object.keys(INTERPRETERS).join('|')})$`, 'i')
 
 /** What reviewers will ask of a valid manifest and its tree. Pure. */
 export function checkRemarks(file: ManifestFile, tree: Tree): AuthorRemark[] {
@@ -107,8 +117,21 @@ function appRemarks({ manifest, locate }: ManifestFile, tree: Tree): AuthorRemar
       })
     return found
   })
+  const script = tree.files.find(({ path }) => RUNNABLE.test(path))?.path
+  if (script !== undefined && Object.keys(manifest.apps ?? {}).length === 0)
+    remarks.push({
+      file: MANIFEST_NAME,
+      ...locate(['apps'], 'key'),
+      message: `declares no app, and "${script}" is a script: nobody can run what is published`,
+      hints: [
+        `declare what to run: apps: {default: {command: [${interpreterOf(script)}, ${script}]}}`,
+      ],
+    })
   return remarks
 }
+
+const interpreterOf = (script: string) =>
+  INTERPRETERS[script.slice(script.lastIndexOf('.') + 1).toLowerCase()]!
 
 /** Files under `expected/` that no output is compared with. */
 function expectedRemarks({ manifest }: ManifestFile, tree: Tree): AuthorRemark[] {

@@ -31,6 +31,8 @@ export interface CheckResult {
   readonly warnings: readonly AuthorRemark[]
   readonly files: number
   readonly bytes: number
+  /** The apps that it declares. */
+  readonly apps: readonly string[]
 }
 
 export interface CheckFolderOptions extends Omit<PrepareOptions, 'purpose'> {
@@ -70,7 +72,8 @@ export async function* checkFolder(
   for (const warning of warnings) yield say(warning, 'warn')
   const bytes = tree.files.reduce((sum, { size }) => sum + size, 0)
   yield { action: 'check', status: 'ok', message: `checked ${count('file', tree.files.length)}` }
-  return { faults, warnings, files: tree.files.length, bytes }
+  const apps = Object.keys(file.manifest.apps ?? {})
+  return { faults, warnings, files: tree.files.length, bytes, apps }
 }
 
 /** The manifest; where it is invalid, what can be told of it, so that the rest is looked at all the same. */

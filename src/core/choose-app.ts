@@ -13,6 +13,14 @@ export function chooseApp(manifest: Manifest, name: string | undefined): string 
         data: { apps: names },
       })
   }
+  if (names.length === 0)
+    fail('APP_UNKNOWN', `the bundle "${manifest.name}" declares no app: there is nothing to run`, {
+      hints: [
+        'repro get fetches its files',
+        'its author declares one in repro.yaml: apps: {default: {command: [sh, run.sh]}}',
+      ],
+      data: { apps: names },
+    })
   const chosen = name ?? 'default'
   appOf(manifest, chosen)
   return chosen

@@ -10,7 +10,7 @@ describe('the live view', () => {
     const view = render(<WorkView lines={[done]} phases={[phase]} tail="" />)
     const [first, second] = view.lastFrame()!.split('\n')
     expect(first).toBe('✓ hashed 500 B')
-    expect(second).toMatch(/^━+ {2}25 % {2}fetching 30 B of 120 B$/)
+    expect(second).toMatch(/^━{6}─{18} {2}25 % {2}fetching 30 B of 120 B$/)
     view.rerender(
       <WorkView
         lines={[done, { id: 1, text: 'no licence', kind: 'warning', hints: ['add license:'] }]}
