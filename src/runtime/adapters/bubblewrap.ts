@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import type { RuntimeReport } from '../../../schemas/index.ts'
 import { which } from '../../system/which.ts'
 import { classifyFailure } from '../failure-texts.ts'
+import { hiddenProc } from '../hidden-proc.ts'
+import { keyringFilter } from '../keyring-filter.ts'
 import { brokenReport, readVersion, workingReport } from '../report.ts'
+import { sealDevices } from '../seal-devices.ts'
 import { tryStart } from '../try-start.ts'
 import type { CommandLine, ProbeContext, RunSpec, RuntimeAdapter } from '../types.ts'
-import { hiddenProc } from './hidden-proc.ts'
-import { keyringFilter } from './keyring-filter.ts'
-import { sealDevices } from './seal-devices.ts'
 
 const STATUS_FD = 3
 const FILTER_FD = 4

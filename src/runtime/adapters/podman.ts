@@ -3,10 +3,10 @@ import type { RuntimeReport } from '../../../schemas/index.ts'
 import { fail } from '../../core/errors.ts'
 import { which } from '../../system/which.ts'
 import { classifyFailure } from '../failure-texts.ts'
+import { HIDDEN_PROC } from '../hidden-proc.ts'
 import { brokenReport, readVersion, workingReport } from '../report.ts'
 import { tryStart } from '../try-start.ts'
 import type { CommandLine, RunSpec, RuntimeAdapter } from '../types.ts'
-import { HIDDEN_PROC } from './hidden-proc.ts'
 import { adaptPodman, firstPodmanFacts } from './podman-facts.ts'
 
 const MOST_ATTEMPTS = 8

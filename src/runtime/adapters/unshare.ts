@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path'
 import { which } from '../../system/which.ts'
 import { classifyFailure } from '../failure-texts.ts'
+import { HIDDEN_PROC } from '../hidden-proc.ts'
 import { brokenReport, isAtLeast, readVersion, workingReport } from '../report.ts'
 import { tryStart } from '../try-start.ts'
 import type { CommandLine, RunSpec, RuntimeAdapter } from '../types.ts'
-import { HIDDEN_PROC } from './hidden-proc.ts'
 import { UNSHARE_SCRIPT } from './unshare-script.ts'
 
 const STATUS_FD = 3
