@@ -10,11 +10,14 @@ export interface LinePattern {
   matches(text: string): boolean
 }
 
-/** Why `text` is no pattern in RE2 syntax (no look-around, no back references), or null when it is one. */
+/** Instructions of a compiled pattern: what one character of a line costs at most. */
+const MAX_PROGRAM = 1000
+
+/** Why `text` is no pattern in RE2 syntax (no look-around, no back references) of bounded size, or null when it is one. */
 export function linePatternFault(text: string): string | null {
   try {
-    RE2JS.compile(text)
-    return null
+    const size = RE2JS.compile(text).programSize()
+    return size <= MAX_PROGRAM ? null : `it is too large: use smaller counts than it has in {}`
   } catch (error) {
     return (error as Error).message.replace(/^error parsing regexp: /, '')
   }

@@ -4,12 +4,21 @@ import { compareOutput } from './compare.ts'
 import type { Stage } from './open-stage.ts'
 import type { PreparedRun } from './prepare-run.ts'
 
-/** Compares all declared outputs of a run, one record each. Own data, and an app that did not complete, leave nothing to compare. */
+export interface ComparedOutputs {
+  readonly outputs: readonly OutputResult[]
+  /** False when the run was interrupted before all of them were compared. */
+  readonly complete: boolean
+}
+
+/**
+ * Compares all declared outputs of a run, one record each. Own data, and an app that did not complete, leave nothing
+ * to compare. An interrupt ends it at once: what was not compared says so.
+ */
 export async function* compareOutputs(
   stage: Stage,
   prepared: PreparedRun,
   run: { readonly out: string; readonly outcome: Receipt['outcome'] },
-): AsyncGenerator<WorkRecord, OutputResult[]> {
+): AsyncGenerator<WorkRecord, ComparedOutputs> {
   const { app, params } = prepared
   const expected = new Set(stage.file.expected)
   const skip =
@@ -20,16 +29,21 @@ export async function* compareOutputs(
         : undefined
   const { signal } = prepared.options
   const results: OutputResult[] = []
+  let complete = run.outcome !== 'interrupted'
   for (const output of app.outputs) {
-    const result =
-      run.outcome === 'interrupted'
-        ? unseen(output)
-        : await compareOutput(output, {
-            out: run.out,
-            locate: hash => (expected.has(hash) ? join(stage.folder, 'expected', hash) : null),
-            ...(skip === undefined ? {} : { skip }),
-            ...(signal ? { signal } : {}),
-          })
+    const seen = complete
+      ? await compareOutput(output, {
+          out: run.out,
+          locate: hash => (expected.has(hash) ? join(stage.folder, 'expected', hash) : null),
+          ...(skip === undefined ? {} : { skip }),
+          ...(signal ? { signal } : {}),
+        }).catch(error => {
+          if (signal?.aborted !== true) throw error
+          return null
+        })
+      : null
+    complete = seen !== null
+    const result = seen ?? unseen(output)
     results.push(result)
     const good = ['equal', 'within tolerance', 'not compared'].includes(result.status)
     yield {
@@ -40,7 +54,7 @@ export async function* compareOutputs(
       data: { ...result },
     }
   }
-  return results
+  return { outputs: results, complete }
 }
 
 /** Whoever interrupts a run does not want to wait until its outputs have been hashed. */

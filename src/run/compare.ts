@@ -4,6 +4,7 @@ import type { OutputResult, ResolvedOutput } from '../../schemas/index.ts'
 import { formatBytes } from '../core/text.ts'
 import { createBlake3 } from '../system/blake3.ts'
 import type { Difference } from './compare/difference.ts'
+import { ignoring, PatternsTooSlow } from './compare/ignored-lines.ts'
 import { openOutput } from './compare/open-output.ts'
 
 const HASH_BYTES = 1 << 20
@@ -19,10 +20,15 @@ export interface CompareOptions {
   readonly locate: (blake3: string) => string | null
   /** Why nothing is compared (the reader's own data), or absent. */
   readonly skip?: string
+  /** How long all patterns of an output may take together; a minute when not given. */
+  readonly patternBudgetMs?: number
   readonly signal?: AbortSignal
 }
 
-/** Compares one declared output with its expectation. Never throws for what the app left behind. */
+/**
+ * Compares one declared output with its expectation. Never throws for what the app left behind, only what `signal`
+ * was aborted with.
+ */
 export async function compareOutput(
   output: ResolvedOutput,
   options: CompareOptions,
@@ -72,7 +78,7 @@ async function difference(
   output: Exclude<ResolvedOutput, { compare: 'exists' }>,
   found: FileHandle,
   expected: string,
-  { locate, signal }: CompareOptions,
+  { locate, signal, patternBudgetMs }: CompareOptions,
 ): Promise<Difference> {
   const path = locate(expected)
   if (path === null)
@@ -86,15 +92,24 @@ async function difference(
       const { compareExact } = await import('./compare/exact.ts')
       return await compareExact(found, handle, signal)
     }
-    const ignore = await compilePatterns(output)
+    const ignored = ignoring(await compilePatterns(output), {
+      ...(signal ? { signal } : {}),
+      ...(patternBudgetMs === undefined ? {} : { patternBudgetMs }),
+    })
     if (output.compare === 'text') {
       const { compareText } = await import('./compare/text.ts')
-      return await compareText(found, handle, ignore, signal)
+      return await compareText(found, handle, ignored, signal)
     }
     const { compareTable } = await import('./compare/table.ts')
     const { rtol, atol, delimiter } = output
-    const rule = { rtol, atol, ignore, ...(delimiter === undefined ? {} : { delimiter }) }
+    const rule = { rtol, atol, ignored, ...(delimiter === undefined ? {} : { delimiter }) }
     return await compareTable(found, handle, rule, signal)
+  } catch (error) {
+    if (!(error instanceof PatternsTooSlow)) throw error
+    return {
+      status: 'differs',
+      message: `has another hash than blake3:${expected}; ${error.message}, so where it differs is not known`,
+    }
   } finally {
     await handle.close()
   }

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import type {
   Fidelity,
   Manifest,
@@ -73,7 +74,12 @@ export async function* prepareRun(
   const app = appOf(manifest, appName)
   const cwd = options.cwd ?? process.cwd()
   const params = await resolveParams(app, options.set ?? [], cwd)
-  for (const output of app.outputs) await compilePatterns(output)
+  for (const output of app.outputs) {
+    await compilePatterns(output)
+    // Strangers' patterns may be many: a Ctrl-C must get through between them.
+    await setImmediate()
+    options.signal?.throwIfAborted()
+  }
   const host = await readHostFacts()
   const wish = {
     runtime: options.runtime ?? 'auto',

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type OutputResult, outputResult, type ResolvedOutput } from '../../schemas/index.ts'
 import { compareCells, parseNumber, splitCells } from '../../src/run/compare/cells.ts'
 import { expectationNote, verdictOf } from '../../src/run/compare/verdict.ts'
@@ -117,7 +117,7 @@ test('text: a line longer than what is held at once is still one line', async ()
   expect(result).toMatchObject({ status: 'differs', differences: 1, at: { line: 1 } })
 })
 
-test.each(['(a+)+$', '(a|aa)+$', '(.*)*x', '((a{1,30}){1,30})+$'])(
+test.each(['(a+)+$', '(a|aa)+$', '(.*)*x', '((a{1,15}){1,15})+$'])(
   'text: the hostile pattern %s ends at once',
   async pattern => {
     const line = `${'a'.repeat(200_000)}!\n`
@@ -126,6 +126,53 @@ test.each(['(a+)+$', '(a|aa)+$', '(.*)*x', '((a{1,30}){1,30})+$'])(
     expect(Date.now() - started).toBeLessThan(5000)
   },
 )
+
+test.each(['(\\pL{0,1000}\\pN)', '^(([a-z]?){30}){30}$', '((a{1,30}){1,30})+$'])(
+  'the pattern %s is refused: its size is what each character of a line costs',
+  async pattern => {
+    await expect(
+      compare({ compare: 'text', ignore: [pattern] }, 'a\n', 'b\n'),
+    ).rejects.toMatchObject({
+      code: 'MANIFEST_INVALID',
+      message: expect.stringContaining('it is too large'),
+    })
+  },
+)
+
+describe('patterns that take long', () => {
+  const ignore = Array.from({ length: 50 }, (_, i) => `(\\pL{0,${400 + i}}\\pN)`)
+  const text = Array.from({ length: 3000 }, (_, i) => `${'aé'.repeat(2000)} ${i}\n`).join('')
+
+  test.each(['text', 'table'] as const)('%s: end with their time, and say so', async rule => {
+    const more = rule === 'table' ? { rtol: 0, atol: 0 } : {}
+    const output = { path: 'x', compare: rule, ignore, ...more, expect: { blake3: blake3('b') } }
+    writeFileSync(join(folder, 'expected'), text)
+    writeFileSync(join(folder, 'out', 'x'), `b${text}`)
+    const result = await compareOutput(output as ResolvedOutput, {
+      out: join(folder, 'out'),
+      locate: () => join(folder, 'expected'),
+      patternBudgetMs: 300,
+    })
+    expect(result.status).toBe('differs')
+    expect(result.message).toContain('its ignore patterns took longer than 0.3 s')
+  })
+
+  test('end when they are interrupted', async () => {
+    writeFileSync(join(folder, 'expected'), text)
+    writeFileSync(join(folder, 'out', 'x'), `b${text}`)
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(new Error('stop')), 100)
+    const output = { path: 'x', compare: 'text', ignore, expect: { blake3: blake3('b') } }
+    const began = Date.now()
+    const work = compareOutput(output as ResolvedOutput, {
+      out: join(folder, 'out'),
+      locate: () => join(folder, 'expected'),
+      signal: controller.signal,
+    })
+    await expect(work).rejects.toThrow('stop')
+    expect(Date.now() - began).toBeLessThan(5000)
+  })
+})
 
 test('a pattern that no linear engine can run is refused by name', async () => {
   await expect(compare({ compare: 'text', ignore: ['(?=a)'] }, 'a\n', 'b\n')).rejects.toMatchObject(

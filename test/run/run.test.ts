@@ -9,12 +9,12 @@ import {
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { verifyReceipt } from '../../src/run/receipt.ts'
-import { planRelease } from '../../src/run/run.ts'
+import { planRelease, runRelease } from '../../src/run/run.ts'
 import { findRun, listRuns } from '../../src/run/runs.ts'
 import { openSeed } from '../../src/system/seed.ts'
 import { signingKeyFromSeed } from '../../src/system/signing.ts'
 import { makeSource } from './folder-source.ts'
-import { Workbench } from './workbench.ts'
+import { finish, Workbench } from './workbench.ts'
 
 let bench: Workbench
 beforeEach(() => {
@@ -368,6 +368,35 @@ test('a receipt that was changed does not verify', async () => {
   expect(() => verifyReceipt({ ...receipt, extra: 1 })).toThrow(
     expect.objectContaining({ code: 'RECORD_INVALID' }),
   )
+})
+
+test('an interrupt while outputs are compared leaves a receipt that says so', async () => {
+  const stop = new AbortController()
+  const source = makeSource({
+    files: { 'expected/a.txt': 'a\n', 'expected/b.txt': 'b\n' },
+    apps: {
+      default: {
+        command: sh('echo a > $REPRO_OUT/a.txt; echo b > $REPRO_OUT/b.txt'),
+        outputs: [
+          { path: 'a.txt', compare: 'exact' },
+          { path: 'b.txt', compare: 'exact' },
+        ],
+      },
+    },
+  })
+  const options = bench.options({ ...host, signal: stop.signal })
+  const { receipt } = await finish(runRelease(source, 'default', options), record => {
+    if (record.action === 'compare') stop.abort()
+  })
+  expect(receipt).toMatchObject({
+    outcome: 'interrupted',
+    verdict: 'failed',
+    exitCode: 0,
+    outputs: [
+      { path: 'a.txt', status: 'equal' },
+      { path: 'b.txt', status: 'not compared', message: 'the run was interrupted' },
+    ],
+  })
 })
 
 test('a plan says what would be done, and does nothing', async () => {

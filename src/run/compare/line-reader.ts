@@ -90,12 +90,12 @@ export class LineReader {
   }
 }
 
-/** Skips lines that any of the patterns is found in, with all their pieces. */
+/** Skips lines that are ignored, with all their pieces. */
 export class FilteredLines {
   readonly #reader: LineReader
-  readonly #ignored: (line: Line) => boolean
+  readonly #ignored: (line: Line) => boolean | Promise<boolean>
 
-  constructor(reader: LineReader, ignored: (line: Line) => boolean) {
+  constructor(reader: LineReader, ignored: (line: Line) => boolean | Promise<boolean>) {
     this.#reader = reader
     this.#ignored = ignored
   }
@@ -107,7 +107,10 @@ export class FilteredLines {
   /** The next line that counts, when `line` is ignored; else `line` itself. */
   async counted(line: Line | null): Promise<Line | null> {
     let at = line
-    while (at && !at.continued && this.#ignored(at)) {
+    while (at && !at.continued) {
+      const answer = this.#ignored(at)
+      // Most answers are there at once, and waiting for each of a million costs more than they do.
+      if (!(typeof answer === 'boolean' ? answer : await answer)) break
       await this.skipRest(at)
       at = await this.next()
     }

@@ -1,10 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { LinePattern } from '../../core/line-pattern.ts'
 import { count } from '../../core/text.ts'
 import { compareCells, type Delimiter, guessDelimiter, parseNumber, splitCells } from './cells.ts'
 import { type Difference, EQUAL, excerpt } from './difference.ts'
+import type { Ignored } from './ignored-lines.ts'
 import { FilteredLines, type Line, LineReader } from './line-reader.ts'
-import { ignoring } from './text.ts'
 
 const LINE_BYTES = 64 << 20
 
@@ -12,7 +11,7 @@ export interface TableOptions {
   readonly rtol: number
   readonly atol: number
   readonly delimiter?: string
-  readonly ignore: readonly LinePattern[]
+  readonly ignored: Ignored
 }
 
 /**
@@ -25,8 +24,7 @@ export async function compareTable(
   options: TableOptions,
   signal?: AbortSignal,
 ): Promise<Difference> {
-  const ignored = ignoring(options.ignore)
-  const skip = (line: Line) => isBlank(line.bytes) || ignored(line)
+  const skip = (line: Line) => isBlank(line.bytes) || options.ignored(line)
   const left = new FilteredLines(new LineReader(found, LINE_BYTES, signal), skip)
   const right = new FilteredLines(new LineReader(expected, LINE_BYTES, signal), skip)
   const tally = new Tally(options.rtol, options.atol)

@@ -1,25 +1,22 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { LinePattern } from '../../core/line-pattern.ts'
 import { count } from '../../core/text.ts'
 import { type Difference, EQUAL, excerpt, firstDifference } from './difference.ts'
+import type { Ignored } from './ignored-lines.ts'
 import { FilteredLines, type Line, LineReader } from './line-reader.ts'
 
 /** Longer lines are compared in pieces; patterns look at the first piece. */
 const LINE_BYTES = 1 << 20
-/** How much of a line a pattern sees: with a linear engine this bounds what a hostile line costs. */
-const PATTERN_BYTES = 1 << 16
 
 /**
- * Compares two texts line by line, leaving out lines in which a pattern is found, on both sides.
+ * Compares two texts line by line, leaving out lines that are ignored, on both sides.
  * Lines are bytes: CRLF against LF, and a missing line feed at the end, are differences.
  */
 export async function compareText(
   found: FileHandle,
   expected: FileHandle,
-  ignore: readonly LinePattern[],
+  ignored: Ignored,
   signal?: AbortSignal,
 ): Promise<Difference> {
-  const ignored = ignoring(ignore)
   const left = new FilteredLines(new LineReader(found, LINE_BYTES, signal), ignored)
   const right = new FilteredLines(new LineReader(expected, LINE_BYTES, signal), ignored)
   let first: Pick<Difference, 'message' | 'at'> | null = null
@@ -44,15 +41,6 @@ export async function compareText(
     status: 'differs',
     message: `${first.message}; ${count('line', differences)} ${differences === 1 ? 'differs' : 'differ'}`,
     differences,
-  }
-}
-
-/** True for lines in which one of the patterns is found. */
-export function ignoring(patterns: readonly LinePattern[]): (line: Line) => boolean {
-  if (patterns.length === 0) return () => false
-  return line => {
-    const text = line.bytes.subarray(0, PATTERN_BYTES).toString('utf8').replace(/\r$/, '')
-    return patterns.some(pattern => pattern.finds(text))
   }
 }
 
