@@ -73,6 +73,8 @@ interface Findings {
   /** The inputs are as they were. */
   readonly unchanged: boolean
   readonly departures: readonly string[]
+  /** What was changed of the outputs, for safety. */
+  readonly cleared: readonly string[]
 }
 
 /** Everything a receipt says, before it is signed. */
@@ -81,7 +83,7 @@ export async function receiptBody(
   prepared: PreparedRun,
   run: RunFolder,
   attempt: Attempt,
-  { outputs, unchanged, departures }: Findings,
+  { outputs, unchanged, departures, cleared }: Findings,
 ): Promise<ReceiptBody> {
   const { options, params, host } = prepared
   const { architecture, kernel, cpuModel, cpus: processors, memoryBytes } = host
@@ -93,6 +95,7 @@ export async function receiptBody(
   const online = prepared.app.network === 'none' && plan.network === 'host'
   const notes = [
     ...departures,
+    ...cleared,
     ...(lacking === null ? [] : [lacking]),
     ...(online ? ['it could use the network, which its author did not ask for'] : []),
   ]

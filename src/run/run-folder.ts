@@ -55,7 +55,7 @@ export async function makeRunFolder(
   const id = newRunId(options.now)
   await mkdir(runsFolder(home), { recursive: true, mode: 0o700 })
   const path = join(await realpath(runsFolder(home)), id)
-  await mkdir(path, { mode: 0o755 })
+  await mkdir(path, { mode: 0o700 })
   if (out === null) await mkdir(join(path, 'out'))
   const file: RunFile = {
     format: 0,

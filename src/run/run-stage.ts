@@ -12,11 +12,19 @@ import { compareOutputs } from './compare-outputs.ts'
 import { execute } from './execute.ts'
 import { copyBundle, takeOutputs } from './host-copy.ts'
 import type { Stage } from './open-stage.ts'
+import { openOutPlace } from './out-place.ts'
 import type { PreparedRun } from './prepare-run.ts'
 import { signReceipt } from './receipt.ts'
 import { type Attempt, departuresOf, receiptBody } from './receipt-body.ts'
 import { makeRunFolder, RECEIPT_FILE, type RunFolder } from './run-folder.ts'
 import { isUnchanged } from './stage-check.ts'
+
+const CLEARED = 'outputs that were set-uid or set-gid, and are no more'
+
+/** A run's folder, and where its app writes. */
+interface RunPlaces extends RunFolder {
+  readonly writes: string
+}
 
 export interface RunResult {
   readonly receipt: Receipt
@@ -44,21 +52,28 @@ export async function* runStage(
     ...(options.out === undefined ? {} : { out: options.out }),
   })
   const scratch = join(run.path, 'scratch')
+  const place = await openOutPlace(run)
+  let closing: Promise<readonly string[]> | null = null
   try {
-    const attempt = yield* attempts(stage, prepared, run, scratch)
+    const attempt = yield* attempts(stage, prepared, { ...run, writes: place.host }, scratch)
+    closing = place.close()
+    const unsafe = await closing
+    for (const path of unsafe) yield { action: 'warning', subject: path, message: CLEARED }
     const outputs = yield* compareOutputs(stage, prepared, {
       out: run.out,
       outcome: attempt.outcome,
     })
     const unchanged = await isUnchanged(stage.folder, file)
     const departures = departuresOf(prepared, unchanged)
-    const found = { outputs, unchanged, departures }
+    const cleared = unsafe.length === 0 ? [] : [`${CLEARED}: ${unsafe.length}`]
+    const found = { outputs, unchanged, departures, cleared }
     const body = await receiptBody(stage, prepared, run, attempt, found)
     const seed = await openSeed(options.home)
     const receipt = signReceipt(body, signingKeyFromSeed(seed.derive('receipt')))
     await writeFileAtomic(join(run.path, RECEIPT_FILE), `${JSON.stringify(receipt, null, 2)}\n`)
     return { receipt, folder: run.path, out: run.out, departures }
   } finally {
+    await (closing ?? place.close())
     for (const left of [scratch, join(run.path, 'bundle')])
       await rm(left, { recursive: true, force: true })
   }
@@ -67,7 +82,7 @@ export async function* runStage(
 async function* attempts(
   stage: Stage,
   prepared: PreparedRun,
-  run: RunFolder,
+  run: RunPlaces,
   scratch: string,
 ): AsyncGenerator<WorkRecord, Attempt> {
   const { choice, options } = prepared
@@ -99,7 +114,7 @@ async function* attemptWith(
   chosen: ChosenRuntime,
   stage: Stage,
   prepared: PreparedRun,
-  run: RunFolder,
+  run: RunPlaces,
   scratch: string,
 ): AsyncGenerator<WorkRecord, Attempt> {
   const { file } = stage
@@ -121,7 +136,7 @@ async function* attemptWith(
     rootfs: onHost || stage.rootfs === null ? null : await realpath(stage.rootfs),
     bundle: onHost ? copy : await realpath(join(stage.folder, 'bundle')),
     insideBundle: inside,
-    out: { host: onHost ? join(copy, app.out) : run.out, inside: `${inside}/${app.out}` },
+    out: { host: onHost ? join(copy, app.out) : run.writes, inside: `${inside}/${app.out}` },
     mounts: params.data.map(({ host, inside: at }) => ({ host, inside: onHost ? host : at })),
     command: plan.command,
     env: { ...plan.env, REPRO_RUN_ID: run.id },
@@ -149,7 +164,7 @@ async function* attemptWith(
     ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
     ...(options.signal ? { signal: options.signal } : {}),
   })
-  if (onHost) await takeOutputs(copy, app.out, run.out)
+  if (onHost) await takeOutputs(copy, app.out, run.writes)
   yield {
     action: 'execute',
     status: execution.outcome === 'completed' ? 'ok' : 'error',

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -413,3 +414,34 @@ test('a plan says what would be done, and does nothing', async () => {
   expect(existsSync(join(bench.home, 'runs'))).toBe(false)
   expect(existsSync(join(bench.cache, 'stages'))).toBe(false)
 })
+
+const leaving = makeSource({
+  files: { 'a.txt': 'a' },
+  apps: {
+    default: {
+      command: sh(
+        'cp /bin/sh "$REPRO_OUT/sh"; chmod 6757 "$REPRO_OUT/sh"; chmod 777 "$REPRO_OUT"; mkdir "$REPRO_OUT/d"; echo x > "$REPRO_OUT/d/f"; chmod 666 "$REPRO_OUT/d/f"; chmod 077 "$REPRO_OUT/d"; ln -s /etc "$REPRO_OUT/l"',
+      ),
+      inputs: { include: ['**'], exclude: [] },
+      outputs: [{ path: 'sh', compare: 'exists' }],
+    },
+  },
+})
+
+test.each(['own', 'named'] as const)(
+  'leaves no set-uid program and nothing that all can write in an out folder of its %s',
+  async kind => {
+    if (kind === 'own') {
+      const { receipt, out, folder } = await bench.run(leaving, host)
+      const mode = (path: string) => statSync(join(out, path)).mode & 0o7777
+      expect([mode('sh'), mode('d'), mode('d/f'), mode('.')]).toEqual([0o755, 0o775, 0o664, 0o755])
+      expect(statSync(folder).mode & 0o777).toBe(0o700)
+      expect(receipt.note).toContain('set-uid')
+    } else {
+      const named = join(bench.folder, 'named')
+      const { out } = await bench.run(leaving, { ...host, out: named })
+      expect(readdirSync(out).sort()).toEqual(['d', 'l', 'sh'])
+      expect(statSync(join(out, 'sh')).mode & 0o7777).toBe(0o755)
+    }
+  },
+)
