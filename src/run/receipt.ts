@@ -51,6 +51,6 @@ export function hidePlaces(
   const words = new Map(known.map(([path, word]) => [path.replace(/\/+$/, ''), word] as const))
   const paths = [...words.keys()].filter(path => path !== '').sort((a, b) => b.length - a.length)
   if (paths.length === 0) return text
-  const either = paths.map(path => path.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|')
+  const either = paths.map(path => path.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|')
   return text.replace(new RegExp(`${BEGINS}(?:${either})${ENDS}`, 'gu'), path => words.get(path)!)
 }
