@@ -55,14 +55,15 @@ export async function* runStage(
   const place = await openOutPlace(run)
   let closing: Promise<readonly string[]> | null = null
   try {
-    const attempt = yield* attempts(stage, prepared, { ...run, writes: place.host }, scratch)
+    const ended = yield* attempts(stage, prepared, { ...run, writes: place.host }, scratch)
     closing = place.close()
     const unsafe = await closing
     for (const path of unsafe) yield { action: 'warning', subject: path, message: CLEARED }
-    const outputs = yield* compareOutputs(stage, prepared, {
+    const { outputs, complete } = yield* compareOutputs(stage, prepared, {
       out: run.out,
-      outcome: attempt.outcome,
+      outcome: ended.outcome,
     })
+    const attempt = complete ? ended : { ...ended, outcome: 'interrupted' as const }
     const unchanged = await isUnchanged(stage.folder, file)
     const departures = departuresOf(prepared, unchanged)
     const cleared = unsafe.length === 0 ? [] : [`${CLEARED}: ${unsafe.length}`]
