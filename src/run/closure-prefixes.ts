@@ -1,5 +1,6 @@
 import type { IndexEntry } from '../../schemas/index.ts'
 import type { AppClosure } from '../core/app-closure.ts'
+import { PathCover } from '../core/path-cover.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 
 /** Everything a closure needs, read from as little of the index as its patterns allow; in the order of the index. */
@@ -24,8 +25,7 @@ export function closurePrefixes(closure: AppClosure): string[] {
   const image = closure.imageFolder === null ? [] : [closure.imageFolder]
   const all = [...closure.app.inputs.include.map(literalStart), ...expected, ...image]
   if (all.includes('')) return ['']
-  const sorted = [...new Set(all)].sort()
-  return sorted.filter(path => !sorted.some(other => path.startsWith(`${other}/`)))
+  return new PathCover(all).tops
 }
 
 /** The leading parts of a pattern that hold no wildcard. */

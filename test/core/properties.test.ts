@@ -11,6 +11,7 @@ import { canonicalJson, isCanonicalJson } from '../../src/core/canonical-json.ts
 import { ReproError } from '../../src/core/errors.ts'
 import { compilePattern } from '../../src/core/glob.ts'
 import { assertLinksInside, LinkTree } from '../../src/core/link-tree.ts'
+import { PathCover } from '../../src/core/path-cover.ts'
 import { durationMs, sizeBytes } from '../../src/core/quantity.ts'
 import { formatReference, isKey, parseReference, type Reference } from '../../src/core/reference.ts'
 import { escapeControl, formatBytes, nearest } from '../../src/core/text.ts'
@@ -26,6 +27,23 @@ const goodPath = fc
   })
   .map(parts => parts.join('/'))
   .filter(path => pathFault(path) === null)
+
+describe('a cover of paths', () => {
+  const part = fc.constantFrom('a', 'b', 'a-', 'a.b', '-', '!')
+  const path = fc.array(part, { minLength: 1, maxLength: 4 }).map(parts => parts.join('/'))
+  const below = (lower: string, upper: string) => lower === upper || lower.startsWith(`${upper}/`)
+
+  it('keeps the paths that lie below no other, and finds the one over any', () => {
+    fc.assert(
+      fc.property(fc.array(path), path, (paths, asked) => {
+        const cover = new PathCover(paths)
+        const tops = paths.filter(one => !paths.some(other => other !== one && below(one, other)))
+        expect(cover.tops.sort()).toEqual([...new Set(tops)].sort())
+        expect(cover.over(asked)).toBe(tops.find(top => below(asked, top)) ?? null)
+      }),
+    )
+  })
+})
 
 describe('paths', () => {
   it('that are accepted stay below any folder, however they are resolved', () => {
