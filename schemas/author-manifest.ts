@@ -1,5 +1,26 @@
 import { z } from 'zod'
 import { identifier } from './common.ts'
+import {
+  architecture,
+  argument,
+  boundedRecord,
+  cpuCount,
+  delimiterText,
+  gpuCount,
+  ignorePattern,
+  kernelVersion,
+  MAX_APPS,
+  MAX_CITED,
+  MAX_IGNORE_PATTERNS,
+  MAX_IMAGES,
+  MAX_ITEMS,
+  moduleName,
+  paramName,
+  pathText,
+  rankCount,
+  tolerance,
+  variableName,
+} from './manifest-fields.ts'
 
 /** `repro.yaml` as an author writes it (design.md §3). docs/manifest.md explains every field. */
 
@@ -43,7 +64,9 @@ const imageSource = z.strictObject({
   source: z.string().min(1),
   recipe: z.string().optional(),
 })
-const imageHost = z.strictObject({ host: z.array(z.string().min(1)).min(1) })
+const imageHost = z.strictObject({
+  host: z.array(z.string().min(1)).min(1).max(MAX_ITEMS),
+})
 export const imageSchema = z.union([imageSource, imageHost])
 
 const paramCommon = {
@@ -51,13 +74,11 @@ const paramCommon = {
   /** How the value reaches the command: `flag: --threads` (two arguments), `flag: --threads=` (one), `positional: n`, `env: NAME`. */
   flag: z
     .string()
+    .max(255)
     .regex(/^-{1,2}[A-Za-z0-9][A-Za-z0-9._-]*=?$/, 'expected a flag like --threads')
     .optional(),
   positional: z.int().min(1).max(1000).optional(),
-  env: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of an environment variable')
-    .optional(),
+  env: variableName.optional(),
   required: z.boolean().optional(),
 }
 export const paramSchema = z.discriminatedUnion('type', [
@@ -78,28 +99,28 @@ export const paramSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('bool'), default: z.boolean().optional(), ...paramCommon }),
   z.strictObject({
     type: z.literal('string'),
-    default: z.string().optional(),
-    pattern: z.string().max(1000).optional(),
+    default: argument.optional(),
+    pattern: ignorePattern.optional(),
     maxLength: z.int().min(0).optional(),
     ...paramCommon,
   }),
   z.strictObject({
     type: z.literal('enum'),
-    values: z.array(z.string()).min(1),
-    default: z.string().optional(),
+    values: z.array(argument).min(1).max(MAX_ITEMS),
+    default: argument.optional(),
     ...paramCommon,
   }),
-  z.strictObject({ type: z.literal('file'), default: z.string().optional(), ...paramCommon }),
-  z.strictObject({ type: z.literal('folder'), default: z.string().optional(), ...paramCommon }),
+  z.strictObject({ type: z.literal('file'), default: argument.optional(), ...paramCommon }),
+  z.strictObject({ type: z.literal('folder'), default: argument.optional(), ...paramCommon }),
 ])
 
 const outputCommon = {
-  path: z.string().min(1),
-  expect: z.string().min(1).optional(),
+  path: pathText,
+  expect: pathText.optional(),
   optional: z.boolean().optional(),
   summary: z.string().optional(),
 }
-const ignorePatterns = z.union([z.string().max(1000), z.array(z.string().max(1000)).max(100)])
+const ignorePatterns = z.union([ignorePattern, z.array(ignorePattern).max(MAX_IGNORE_PATTERNS)])
 export const outputSchema = z.discriminatedUnion('compare', [
   z.strictObject({ compare: z.literal('exact'), ...outputCommon }),
   z.strictObject({
@@ -109,9 +130,9 @@ export const outputSchema = z.discriminatedUnion('compare', [
   }),
   z.strictObject({
     compare: z.literal('table'),
-    rtol: z.number().min(0).optional(),
-    atol: z.number().min(0).optional(),
-    delimiter: z.string().min(1).max(1).optional(),
+    rtol: tolerance.optional(),
+    atol: tolerance.optional(),
+    delimiter: delimiterText.optional(),
     ignore: ignorePatterns.optional(),
     ...outputCommon,
   }),
@@ -119,31 +140,25 @@ export const outputSchema = z.discriminatedUnion('compare', [
 ])
 
 export const resourcesSchema = z.strictObject({
-  cpus: z.number().positive().max(100_000).optional(),
+  cpus: cpuCount.optional(),
   memory: sizeText.optional(),
   time: durationText.optional(),
   disk: sizeText.optional(),
   gpu: z
     .union([
-      z.int().min(0),
+      z.int().min(0).max(100_000),
       z.strictObject({
-        count: z.int().min(1),
+        count: gpuCount,
         vendor: z.enum(['nvidia', 'amd']).optional(),
         memory: sizeText.optional(),
       }),
     ])
     .optional(),
   mpi: z
-    .strictObject({ ranks: z.int().min(1), launcher: z.enum(['host', 'inside']).optional() })
+    .strictObject({ ranks: rankCount, launcher: z.enum(['host', 'inside']).optional() })
     .optional(),
-  arch: z
-    .array(z.enum(['amd64', 'arm64', 'ppc64le', 's390x', 'riscv64']))
-    .min(1)
-    .optional(),
-  kernel: z
-    .string()
-    .regex(/^\d+\.\d+(\.\d+)?$/, 'expected a kernel version like 4.18')
-    .optional(),
+  arch: z.array(architecture).min(1).max(MAX_ITEMS).optional(),
+  kernel: kernelVersion.optional(),
 })
 
 export const runtimeNames = [
@@ -167,35 +182,18 @@ export const runtimeNames = [
 export const appSchema = z.strictObject({
   summary: z.string().optional(),
   image: identifier.optional(),
-  command: z.array(z.string()).min(1),
-  params: z
-    .record(
-      z
-        .string()
-        .regex(
-          /^[A-Za-z_][A-Za-z0-9_-]*$/,
-          'expected a parameter name of letters, digits, "_" and "-"',
-        ),
-      paramSchema,
-    )
-    .optional(),
-  inputs: z.array(z.string().min(1)).optional(),
-  out: z.string().min(1).optional(),
-  outputs: z.array(outputSchema).optional(),
+  command: z.array(argument).min(1).max(MAX_ITEMS),
+  params: boundedRecord(paramName, paramSchema, MAX_ITEMS).optional(),
+  inputs: z.array(pathText).max(MAX_ITEMS).optional(),
+  out: pathText.optional(),
+  outputs: z.array(outputSchema).max(MAX_ITEMS).optional(),
   resources: resourcesSchema.optional(),
   network: z.enum(['none', 'host']).optional(),
-  env: z
-    .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of an environment variable'),
-      z.string(),
-    )
-    .optional(),
-  modules: z
-    .array(z.string().regex(/^[A-Za-z0-9._+/-]+$/, 'expected a module like R/3.4.2'))
-    .optional(),
+  env: boundedRecord(variableName, argument, MAX_ITEMS).optional(),
+  modules: z.array(moduleName).max(MAX_ITEMS).optional(),
   tier: z.enum(['smoke', 'quick', 'full']).optional(),
   /** Runtimes the author rules out, for example because one is known to give other results. */
-  refuse: z.array(z.enum(runtimeNames)).optional(),
+  refuse: z.array(z.enum(runtimeNames)).max(MAX_ITEMS).optional(),
 })
 
 export const authorManifest = z.strictObject({
@@ -203,16 +201,16 @@ export const authorManifest = z.strictObject({
   name: identifier,
   title: z.string().optional(),
   description: z.string().optional(),
-  authors: z.array(authorSchema).optional(),
+  authors: z.array(authorSchema).max(MAX_CITED).optional(),
   license: license.optional(),
-  keywords: z.array(z.string()).optional(),
-  cites: z.array(z.string()).optional(),
+  keywords: z.array(z.string()).max(MAX_CITED).optional(),
+  cites: z.array(z.string()).max(MAX_CITED).optional(),
   /** Paths that stay out of the bundle. */
   exclude: z.array(z.string().min(1)).optional(),
   /** Files that look like secrets and are published on purpose. */
   allowSecrets: z.array(z.string().min(1)).optional(),
-  images: z.record(identifier, imageSchema).optional(),
-  apps: z.record(identifier, appSchema).optional(),
+  images: boundedRecord(identifier, imageSchema, MAX_IMAGES).optional(),
+  apps: boundedRecord(identifier, appSchema, MAX_APPS).optional(),
 })
 export type AuthorManifest = z.infer<typeof authorManifest>
 export type AuthorApp = z.infer<typeof appSchema>

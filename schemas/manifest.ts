@@ -2,6 +2,28 @@ import { z } from 'zod'
 import { authorSchema, paramSchema, runtimeNames } from './author-manifest.ts'
 import { blake3Hex, byteCount, FORMAT, identifier, sha256Digest } from './common.ts'
 import { indexRoot } from './content-index.ts'
+import {
+  architecture,
+  argument,
+  boundedRecord,
+  cpuCount,
+  delimiterText,
+  gpuCount,
+  ignorePattern,
+  kernelVersion,
+  MAX_APPS,
+  MAX_CITED,
+  MAX_IGNORE_PATTERNS,
+  MAX_IMAGE_LAYERS,
+  MAX_IMAGES,
+  MAX_ITEMS,
+  moduleName,
+  paramName,
+  pathText,
+  rankCount,
+  tolerance,
+  variableName,
+} from './manifest-fields.ts'
 
 /** `.repro/manifest.json`: the manifest as published, canonical JSON, everything resolved. Its BLAKE3 is the content hash. */
 
@@ -26,7 +48,7 @@ const imageOrigin = z.strictObject({
   /** The digest of the OCI manifest as the author's tools had it, when it differs from ours. */
   digest: sha256Digest.optional(),
   /** The programs asked for, for `host:`. */
-  programs: z.array(z.string()).optional(),
+  programs: z.array(z.string()).max(MAX_ITEMS).optional(),
 })
 
 /** An image of the bundle. Its files lie under `.repro/images/<name>/` as an OCI layout with uncompressed layers. */
@@ -39,7 +61,10 @@ export const resolvedImage = z.strictObject({
   os: z.literal('linux'),
   variant: z.string().optional(),
   /** diffIDs of the uncompressed layers, lowest first. */
-  layers: z.array(z.strictObject({ digest: sha256Digest, size: byteCount })).min(1),
+  layers: z
+    .array(z.strictObject({ digest: sha256Digest, size: byteCount }))
+    .min(1)
+    .max(MAX_IMAGE_LAYERS),
   origin: imageOrigin,
   recipe: z.string().optional(),
 })
@@ -48,13 +73,13 @@ export type ResolvedImage = z.infer<typeof resolvedImage>
 /** What an output is compared with: bytes of a file of the bundle, or of a known hash alone. */
 const expectation = z.strictObject({
   blake3: blake3Hex,
-  path: z.string().optional(),
+  path: pathText.optional(),
   size: byteCount.optional(),
 })
 export type Expectation = z.infer<typeof expectation>
 
 const outputCommon = {
-  path: z.string(),
+  path: pathText,
   optional: z.literal(true).optional(),
   summary: z.string().optional(),
 }
@@ -62,16 +87,16 @@ export const resolvedOutput = z.discriminatedUnion('compare', [
   z.strictObject({ compare: z.literal('exact'), expect: expectation.optional(), ...outputCommon }),
   z.strictObject({
     compare: z.literal('text'),
-    ignore: z.array(z.string().max(1000)),
+    ignore: z.array(ignorePattern).max(MAX_IGNORE_PATTERNS),
     expect: expectation.optional(),
     ...outputCommon,
   }),
   z.strictObject({
     compare: z.literal('table'),
-    rtol: z.number().min(0),
-    atol: z.number().min(0),
-    delimiter: z.string().optional(),
-    ignore: z.array(z.string().max(1000)),
+    rtol: tolerance,
+    atol: tolerance,
+    delimiter: delimiterText.optional(),
+    ignore: z.array(ignorePattern).max(MAX_IGNORE_PATTERNS),
     expect: expectation.optional(),
     ...outputCommon,
   }),
@@ -80,20 +105,20 @@ export const resolvedOutput = z.discriminatedUnion('compare', [
 export type ResolvedOutput = z.infer<typeof resolvedOutput>
 
 export const resolvedResources = z.strictObject({
-  cpus: z.number().positive().optional(),
+  cpus: cpuCount.optional(),
   memoryBytes: byteCount.optional(),
   timeMs: byteCount.optional(),
   diskBytes: byteCount.optional(),
   gpu: z
     .strictObject({
-      count: z.int().min(1),
+      count: gpuCount,
       vendor: z.enum(['nvidia', 'amd']).optional(),
       memoryBytes: byteCount.optional(),
     })
     .optional(),
-  mpi: z.strictObject({ ranks: z.int().min(1), launcher: z.enum(['host', 'inside']) }).optional(),
-  arch: z.array(z.string()).optional(),
-  kernel: z.string().optional(),
+  mpi: z.strictObject({ ranks: rankCount, launcher: z.enum(['host', 'inside']) }).optional(),
+  arch: z.array(architecture).max(MAX_ITEMS).optional(),
+  kernel: kernelVersion.optional(),
 })
 export type ResolvedResources = z.infer<typeof resolvedResources>
 
@@ -101,18 +126,21 @@ export const resolvedApp = z.strictObject({
   summary: z.string().optional(),
   /** Name in `images`; null for an app that runs on the host alone. */
   image: identifier.nullable(),
-  command: z.array(z.string()).min(1),
-  params: z.record(z.string(), paramSchema),
+  command: z.array(argument).min(1).max(MAX_ITEMS),
+  params: boundedRecord(paramName, paramSchema, MAX_ITEMS),
   /** Patterns of the bundle's paths that the app sees: in `include` and not in `exclude`. */
-  inputs: z.strictObject({ include: z.array(z.string()), exclude: z.array(z.string()) }),
-  out: z.string(),
-  outputs: z.array(resolvedOutput),
+  inputs: z.strictObject({
+    include: z.array(pathText).max(MAX_ITEMS),
+    exclude: z.array(pathText).max(MAX_ITEMS),
+  }),
+  out: pathText,
+  outputs: z.array(resolvedOutput).max(MAX_ITEMS),
   resources: resolvedResources,
   network: z.enum(['none', 'host']),
-  env: z.record(z.string(), z.string()),
-  modules: z.array(z.string()),
+  env: boundedRecord(variableName, argument, MAX_ITEMS),
+  modules: z.array(moduleName).max(MAX_ITEMS),
   tier: z.enum(['smoke', 'quick', 'full']).optional(),
-  refuse: z.array(z.enum(runtimeNames)),
+  refuse: z.array(z.enum(runtimeNames)).max(MAX_ITEMS),
 })
 export type ResolvedApp = z.infer<typeof resolvedApp>
 
@@ -121,12 +149,12 @@ export const manifest = z.strictObject({
   name: identifier,
   title: z.string().optional(),
   description: z.string().optional(),
-  authors: z.array(authorSchema),
+  authors: z.array(authorSchema).max(MAX_CITED),
   license: license.optional(),
-  keywords: z.array(z.string()),
-  cites: z.array(z.string()),
-  images: z.record(identifier, resolvedImage),
-  apps: z.record(identifier, resolvedApp),
+  keywords: z.array(z.string()).max(MAX_CITED),
+  cites: z.array(z.string()).max(MAX_CITED),
+  images: boundedRecord(identifier, resolvedImage, MAX_IMAGES),
+  apps: boundedRecord(identifier, resolvedApp, MAX_APPS),
   index: indexRoot,
 })
 export type Manifest = z.infer<typeof manifest>

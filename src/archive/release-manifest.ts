@@ -1,6 +1,7 @@
-import { type Manifest, manifest } from '../../schemas/index.ts'
+import type { Manifest } from '../../schemas/index.ts'
 import { isCanonicalJson } from '../core/canonical-json.ts'
-import { fail, ReproError } from '../core/errors.ts'
+import { fail } from '../core/errors.ts'
+import { checkedManifest } from '../core/manifest-faults.ts'
 import { blake3 } from '../system/blake3.ts'
 import { assertFormat } from './release-record.ts'
 
@@ -19,12 +20,5 @@ export function parseManifest(bytes: Uint8Array, contentHash: string): Manifest 
   if (!isCanonicalJson(text)) fail('RECORD_INVALID', 'the manifest is no canonical JSON')
   const value = JSON.parse(text) as unknown
   assertFormat(value, 'the manifest')
-  const parsed = manifest.safeParse(value)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw new ReproError(
-    'RECORD_INVALID',
-    `the manifest of the release is invalid: ${issue?.path.join('.') || 'it'}: ${issue?.message}`,
-    { cause: parsed.error },
-  )
+  return checkedManifest(value, 'the manifest of the release')
 }

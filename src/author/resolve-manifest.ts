@@ -6,13 +6,13 @@ import {
   type IndexEntry,
   type IndexRoot,
   type Manifest,
-  manifest as manifestSchema,
   type ResolvedApp,
   type ResolvedImage,
   type ResolvedOutput,
   type ResolvedResources,
 } from '../../schemas/index.ts'
 import { type Finding, manifestError, placeFindings } from '../core/manifest-fault.ts'
+import { checkedManifest } from '../core/manifest-faults.ts'
 import type { ManifestFile } from '../core/manifest-file.ts'
 import { parseDuration, parseSize } from '../core/quantity.ts'
 import { nearest } from '../core/text.ts'
@@ -71,9 +71,9 @@ export function resolveManifest(input: ResolveInput): UnindexedManifest {
   }
 }
 
-/** With the index, checked against the schema that readers check it against. */
+/** With the index, checked by the schema and the rules that readers check it by. Throws RECORD_INVALID. */
 export function completeManifest(manifest: UnindexedManifest, index: IndexRoot): Manifest {
-  return manifestSchema.parse({ ...manifest, index })
+  return checkedManifest({ ...manifest, index }, 'the resolved manifest')
 }
 
 class Resolver {

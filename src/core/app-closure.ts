@@ -10,7 +10,7 @@ export interface AppClosure {
   readonly app: ResolvedApp
   /** Folder of the app's image in the bundle; null for an app without image. */
   readonly imageFolder: string | null
-  /** Seen by the app as its read-only tree. */
+  /** Seen by the app as its read-only tree; never what lies in its output folder. */
   isInput(path: string): boolean
   /** A file of the app's image. */
   isImage(path: string): boolean
@@ -29,7 +29,9 @@ export function appClosure(manifest: Manifest, name: string): AppClosure {
   const expected = new Set(
     app.outputs.flatMap(output => ('expect' in output && output.expect?.path) || []),
   )
-  const isInput = (path: string) => !isReserved(path) && included(path) && !excluded(path)
+  const isOut = (path: string) => path === app.out || path.startsWith(`${app.out}/`)
+  const isInput = (path: string) =>
+    !isReserved(path) && !isOut(path) && included(path) && !excluded(path)
   const isImage = (path: string) => imageFolder !== null && path.startsWith(`${imageFolder}/`)
   const isExpected = (path: string) => expected.has(path)
   const needs = ({ path }: Pick<IndexEntry, 'path'>) =>

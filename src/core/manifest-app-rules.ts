@@ -7,6 +7,7 @@ import type { Finding } from './manifest-fault.ts'
 import { paramFindings } from './manifest-param-rules.ts'
 import { isRecord, type Loose, listOf, recordOf, textOf } from './manifest-parts.ts'
 import { fileFinding, patternFindings, unknownImage } from './manifest-path-rules.ts'
+import type { PathCover } from './path-cover.ts'
 import { durationMs, sizeBytes } from './quantity.ts'
 
 type Path = readonly (string | number)[]
@@ -15,12 +16,12 @@ interface Found {
   readonly warnings: Finding[]
 }
 
-/** The rules of one app. `outs` are the output folders of all apps: they are never published. */
+/** The rules of one app. `outs` covers the output folders of all apps: they are never published. */
 export function appFindings(
   path: Path,
   app: Loose,
   images: readonly string[],
-  outs: readonly string[],
+  outs: PathCover,
 ): Found {
   const image = textOf(app['image'])
   const faults: Finding[] = []
@@ -43,6 +44,9 @@ export function appFindings(
   return { faults, warnings }
 }
 
+/** Runtimes take the output folder within lists and options of their own: nothing that separates in any of them. */
+const OUT = /^[\p{L}\p{M}\p{N}._+/-]+$/u
+
 function outFindings(path: Path, value: unknown): Finding[] {
   const out = textOf(value)
   if (out === undefined) return []
@@ -50,6 +54,10 @@ function outFindings(path: Path, value: unknown): Finding[] {
     pathFault(out.replace(/\/$/, '')) ??
     (isReserved(out) ? 'is in .repro, which belongs to repro' : null)
   if (fault !== null) return [{ path, value: out, message: `this path ${fault}` }]
+  if (!OUT.test(out)) {
+    const message = 'the name of an output folder has only letters, digits, ".", "_", "-", "+"'
+    return [{ path, value: out, message }]
+  }
   const first = twinKey(out.split('/', 1)[0]!)
   if (first === 'expected')
     return [{ path, value: out, message: 'overlaps expected/, where expected outputs lie' }]
@@ -58,14 +66,11 @@ function outFindings(path: Path, value: unknown): Finding[] {
   return []
 }
 
-function inputFindings(path: Path, value: unknown, outs: readonly string[]): Finding[] {
+function inputFindings(path: Path, value: unknown, outs: PathCover): Finding[] {
   const inside = listOf(value).flatMap((pattern, i): Finding[] => {
     const text = textOf(pattern)?.replace(/^\.?\//, '')
-    const out = outs.find(folder => {
-      const bare = folder.replace(/\/$/, '')
-      return text === bare || text === `${bare}/` || text?.startsWith(`${bare}/`)
-    })
-    if (text === undefined || out === undefined) return []
+    const out = text === undefined ? null : outs.over(text.replace(/\/+$/, ''))
+    if (text === undefined || out === null) return []
     const message = `lies in the output folder "${out}", which is never published`
     return [{ path: [...path, i], value: text, message }]
   })

@@ -2,7 +2,9 @@ import { appFindings } from './manifest-app-rules.ts'
 import { type Finding, shorten } from './manifest-fault.ts'
 import { isRecord, listOf, recordOf, textOf } from './manifest-parts.ts'
 import { fileFinding, patternFindings, twinFindings } from './manifest-path-rules.ts'
+import { patternCountFindings } from './manifest-pattern-count.ts'
 import { orcidFault } from './orcid.ts'
+import { PathCover } from './path-cover.ts'
 import { nearest } from './text.ts'
 
 export interface RuleFindings {
@@ -29,7 +31,11 @@ export function ruleFindings(raw: unknown): RuleFindings {
     ...orcidFindings(manifest['authors']),
   ]
   const warnings: Finding[] = []
-  const outs = Object.values(apps).map(app => textOf(recordOf(app)['out']) ?? 'out')
+  const outs = new PathCover(
+    Object.values(apps).map(app => (textOf(recordOf(app)['out']) ?? 'out').replace(/\/+$/, '')),
+  )
+  const tooMany = patternCountFindings(apps)
+  if (tooMany.length > 0) return { faults: [...faults, ...tooMany], warnings }
   for (const [name, app] of Object.entries(apps)) {
     if (!isRecord(app)) continue
     const found = appFindings(['apps', name], app, Object.keys(images), outs)

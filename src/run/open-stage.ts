@@ -5,6 +5,7 @@ import { assertArchivePath } from '../core/archive-path.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { fail, ReproError } from '../core/errors.ts'
 import { assertLinksInside } from '../core/link-tree.ts'
+import { assertManifest } from '../core/manifest-faults.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
 import { blake3 } from '../system/blake3.ts'
 import { checkRootfs } from './rootfs-state.ts'
@@ -73,6 +74,7 @@ async function readStageFile(folder: string): Promise<StageFile> {
         'HASH_MISMATCH',
         `the manifest in "${path}" has the content hash ${found} instead of ${file.contentHash}`,
       )
+    assertManifest(file.manifest, `the manifest in "${path}"`)
     if (!Object.hasOwn(file.manifest.apps, file.app))
       fail('APP_UNKNOWN', `the manifest in "${path}" has no app "${file.app}"`)
     return file

@@ -172,7 +172,7 @@ export function assertHostFits(
   onHost: boolean,
 ): void {
   const { arch, kernel } = app.resources
-  if (arch && !arch.includes(host.architecture))
+  if (arch && !arch.some(name => name === host.architecture))
     fail(
       'NO_RUNTIME',
       `the app is for ${arch.join(', ')} processors, and this host is ${host.architecture}`,

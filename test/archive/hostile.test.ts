@@ -5,14 +5,16 @@ import Corestore from 'corestore'
 import Hyperbee from 'hyperbee'
 import Hyperdrive from 'hyperdrive'
 import { expect, onTestFinished, test } from 'vitest'
-import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
+import type { FileEntry, IndexEntry, ResolvedApp } from '../../schemas/index.ts'
 import { checkoutRelease } from '../../src/archive/checkout.ts'
 import { encodeCoreManifest, keyOfCoreManifest } from '../../src/archive/core-manifest.ts'
+import { openFolderRelease } from '../../src/archive/folder-release.ts'
 import { signRecord } from '../../src/archive/release-record.ts'
 import { verifyFolder, verifyRelease } from '../../src/archive/verify.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { formatKey } from '../../src/core/reference.ts'
 import { blake3 } from '../../src/system/blake3.ts'
+import { parallel } from '../../src/system/parallel.ts'
 import { signingKeyFromSeed } from '../../src/system/signing.ts'
 import {
   all,
@@ -112,6 +114,117 @@ test('a manifest that is not what the record says, or no valid one', async () =>
     'FORMAT_UNSUPPORTED',
   )
   expect(await opens({ index, manifest: () => 'x'.repeat((16 << 20) + 1) })).toBe('RECORD_INVALID')
+})
+
+const APP: ResolvedApp = {
+  image: null,
+  command: ['true'],
+  params: {},
+  inputs: { include: ['**'], exclude: ['out'] },
+  out: 'out',
+  outputs: [{ path: 'o', compare: 'exact', expect: { blake3: '0'.repeat(64), path: 'a' } }],
+  resources: {},
+  network: 'none',
+  env: {},
+  modules: [],
+  refuse: [],
+}
+const many = (n: number, item: unknown) => Array(n).fill(item)
+const named = (n: number, value: unknown) =>
+  Object.fromEntries(Array.from({ length: n }, (_, i) => [`n${i}`, value]))
+const param = { type: 'string', flag: '--p' }
+
+test('an app whose fields no author may write', async () => {
+  const index = line(file('a'))
+  const withApp = (changes: object) => (text: string) =>
+    canonicalJson({ ...JSON.parse(text), apps: { default: { ...APP, ...changes } } })
+  expect(await opens({ index, manifest: withApp({}) })).toBe('no error')
+  const bad: object[] = [
+    ...['o,src=/etc,dst=/repro/h', 'o:/etc', '../o', '/o', '', '.', '.repro/x', 'expected'],
+    ...['expected/x', 'repro.yaml', 'o\n', 'o"', 'o\\x', 'o=x', 'o x', 'o\u0000', 'o/', 'o/../..'],
+  ].map(out => ({ out }))
+  bad.push(
+    { image: 'not-there' },
+    { command: ['a\u0000b'] },
+    { command: many(1001, 'x') },
+    { env: { 'A=B': 'x' } },
+    { env: { '': 'x' } },
+    { env: { 'A\nB': 'x' } },
+    { env: { A: 'x\u0000' } },
+    { env: named(1001, 'x') },
+    { params: { '../x': param } },
+    { params: { 'a,b': param } },
+    { params: { p: { ...param, default: 'a\u0000' } } },
+    { params: { p: { type: 'file', flag: '--p', default: '../x' } } },
+    { params: { p: { ...param, pattern: '(' } } },
+    { params: { p: { ...param, env: 'P' } } },
+    { params: named(1001, param) },
+    { inputs: { include: ['../x'], exclude: [] } },
+    { inputs: { include: ['/../x'], exclude: [] } },
+    { inputs: { include: ['out/x'], exclude: [] } },
+    { inputs: { include: ['a\u0000'], exclude: [] } },
+    { inputs: { include: ['**'], exclude: ['../x'] } },
+    { inputs: { include: many(1001, 'x'), exclude: [] } },
+    { inputs: { include: [], exclude: many(1001, 'x') } },
+    ...['../o', '/o', 'a//b', '.repro/x', 'o\n', ''].map(path => ({
+      outputs: [{ path, compare: 'exists' }],
+    })),
+    ...['../o', '/o', '.repro/manifest.json', 'out/o'].map(path => ({
+      outputs: [{ path: 'o', compare: 'exact', expect: { blake3: '0'.repeat(64), path } }],
+    })),
+    { outputs: many(2, { path: 'o', compare: 'exists' }) },
+    { outputs: Array.from({ length: 1001 }, (_, i) => ({ path: `o${i}`, compare: 'exists' })) },
+    { outputs: [{ path: 'o', compare: 'text', ignore: ['('] }] },
+    { outputs: [{ path: 'o', compare: 'text', ignore: many(101, 'x') }] },
+    {
+      outputs: Array.from({ length: 11 }, (_, i) => ({
+        path: `o${i}`,
+        compare: 'text',
+        ignore: many(100, 'x'),
+      })),
+    },
+    { outputs: [{ path: 'o', compare: 'table', rtol: 0, atol: 0, delimiter: 'ab', ignore: [] }] },
+    { modules: ['R; rm -rf ~'] },
+    { modules: many(1001, 'R') },
+    { resources: { cpus: 1e9 } },
+    { resources: { kernel: 'x' } },
+    { resources: { arch: ['x y'] } },
+    { resources: { mpi: { ranks: 1e12, launcher: 'host' } } },
+    { resources: { gpu: { count: 1e12 } } },
+  )
+  const found = await all(
+    parallel(bad, 8, async changes => [
+      changes,
+      await opens({ index, manifest: withApp(changes) }),
+    ]),
+  )
+  expect(found.filter(([, code]) => code !== 'RECORD_INVALID')).toEqual([])
+  expect(found).toHaveLength(bad.length)
+  const twins = (text: string) => canonicalJson({ ...JSON.parse(text), apps: { a: APP, A: APP } })
+  expect(await opens({ index, manifest: twins })).toBe('RECORD_INVALID')
+  const crowd = (text: string) => canonicalJson({ ...JSON.parse(text), apps: named(501, APP) })
+  expect(await opens({ index, manifest: crowd })).toBe('RECORD_INVALID')
+})
+
+test('a fetched folder whose manifest was exchanged for one that no author may write', async () => {
+  const folder = await temporaryFolder()
+  const open = async (app: object) => {
+    const text = prepareEntries(folder, [], { apps: { default: app as ResolvedApp } }).manifestText
+    await writeFiles(folder, {
+      '.repro/manifest.json': text,
+      '.repro/checkout.json': canonicalJson({
+        format: 0,
+        key: null,
+        release: null,
+        contentHash: `blake3:${blake3(text)}`,
+        complete: true,
+        partial: false,
+      }),
+    })
+    return await codeOf(openFolderRelease(folder))
+  }
+  expect(await open(APP)).toBe('no error')
+  expect(await open({ ...APP, out: 'o,src=/etc' })).toBe('RECORD_INVALID')
 })
 
 async function walks(

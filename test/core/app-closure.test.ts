@@ -63,6 +63,11 @@ test('a pattern for everything does not reach into .repro', () => {
   expect(closure.needs({ path: '.repro/images/tools/oci-layout' })).toBe(false)
 })
 
+test('what lies in the output folder is no input, whatever the patterns', () => {
+  const { isInput } = appClosure(manifest, 'everything')
+  expect(['out', 'out/x', 'outer', 'data/out'].filter(isInput)).toEqual(['outer', 'data/out'])
+})
+
 test('an app that is not there is named with the nearest that is', () => {
   expect(() => appClosure(manifest, 'defualt')).toThrowError(
     expect.objectContaining({

@@ -14,10 +14,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { appClosure } from '../../src/core/app-closure.ts'
+import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { closureEntries, closurePrefixes } from '../../src/run/closure-prefixes.ts'
 import { executeStage } from '../../src/run/execute-stage.ts'
 import { openStage } from '../../src/run/open-stage.ts'
 import { stageFolder, stageRelease } from '../../src/run/stage.ts'
+import { blake3 } from '../../src/system/blake3.ts'
 import { makeSource, type TestSource } from './folder-source.ts'
 import { finish, Workbench } from './workbench.ts'
 
@@ -254,4 +256,13 @@ test('a full disk is told before anything is fetched', async () => {
     })(),
   ).rejects.toMatchObject({ code: 'DISK_FULL' })
   expect(source.fetched).toEqual([])
+})
+
+test('a stage whose manifest no author may write is not opened', async () => {
+  const path = join(folder, 'stage.json')
+  const file = JSON.parse(readFileSync(path, 'utf8'))
+  file.manifest.apps.default.out = 'o,src=/etc,dst=/repro/h'
+  file.contentHash = `blake3:${blake3(canonicalJson(file.manifest))}`
+  writeFileSync(path, JSON.stringify(file))
+  await expect(openStage(folder)).rejects.toMatchObject({ code: 'RECORD_INVALID' })
 })
