@@ -53,6 +53,27 @@ describe('the library', () => {
     const library = (await import(join(checkout, 'dist/src/index.js'))) as object
     expect(Object.keys(library).sort()).toEqual(PUBLIC)
   })
+
+  it('has types that need no @types/node, and hold where libraries are checked too', () => {
+    const folder = scratch()
+    const compilerOptions = {
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+      types: [],
+      typeRoots: [],
+      target: 'es2023',
+      module: 'nodenext',
+    }
+    const index = join(checkout, 'dist/src/index.js')
+    writeFileSync(join(folder, 'user.ts'), `export { run } from '${index}'\n`)
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['user.ts'] }),
+    )
+    const tsc = join(checkout, 'node_modules/typescript/bin/tsc')
+    execFileSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' })
+  })
 })
 
 describe('the package, packed and installed into another project', { timeout: 300_000 }, () => {

@@ -5,7 +5,7 @@ import { FORMAT, type ReleaseRecord, type WorkRecord } from '../../schemas/index
 import { fail } from '../core/errors.ts'
 import type { PublishOptions, PublishResult } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
-import { TAG } from '../core/reference.ts'
+import { assertTag, tagTaken } from '../core/release-tag.ts'
 import { blake3 } from '../system/blake3.ts'
 import type { HistoryLimits } from './bundle.ts'
 import { recordPath } from './drive-paths.ts'
@@ -95,22 +95,12 @@ function checkTag(
   prepared: PreparedBundle,
   newest: ReleaseRecord | null,
 ): void {
-  if (tag !== undefined && !TAG.test(tag))
-    fail(
-      'USAGE',
-      `"${tag}" is no tag: it begins with a letter and has letters, digits, ".", "_", "-"`,
-      {
-        hints: ['--tag v1'],
-      },
-    )
-  const holder = tag === undefined ? undefined : before.find(one => one.record?.tag === tag)
+  if (tag === undefined) return
+  assertTag(tag)
+  const holder = before.find(one => one.record?.tag === tag)
   if (!holder) return
   const again = holder.record === newest && newest?.contentHash === prepared.identity.contentHash
-  if (again) return
-  fail('TAG_TAKEN', `the tag "${tag}" is that of release ${holder.release}`, {
-    hints: ['choose another tag: a tag never moves to another release'],
-    data: { tag, release: holder.release },
-  })
+  if (!again) tagTaken(tag, holder.release)
 }
 
 async function* storeContents(

@@ -1,6 +1,7 @@
 import type { Manifest, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, fail } from '../core/errors.ts'
 import type { Home, PublishResult } from '../core/home.ts'
+import { assertTag, tagTaken } from '../core/release-tag.ts'
 import type { Settings } from '../core/settings.ts'
 import { bundleFilePath, writableKey, writeBundleFile } from './bundle-file.ts'
 import { formatCitation } from './citation.ts'
@@ -26,16 +27,18 @@ export interface PublishedFolder extends PublishResult {
 
 /**
  * Publishes an author's folder to the bundle it belongs to, or to a new one, and notes that in `.repro/bundle.json`.
- * Throws what `prepareBundle` and `Home.publish` throw, and KEY_NOT_WRITABLE before anything is hashed.
+ * Throws what `prepareBundle` and `Home.publish` throw, and KEY_NOT_WRITABLE, USAGE and TAG_TAKEN before anything is hashed.
  */
 export async function* publishFolder(
   home: Home,
   folder: string,
   options: PublishFolderOptions,
 ): AsyncGenerator<WorkRecord, PublishedFolder> {
-  const { signal } = options
+  const { signal, tag } = options
+  if (tag !== undefined) assertTag(tag)
   const root = await openFolder(folder)
   const key = options.newBundle ? null : await writableKey(root, key => isWritable(home, key))
+  if (tag !== undefined && key !== null) await assertTagFree(home, key, tag, signal)
   const prepared = yield* prepareBundle(root, {
     settings: options.settings,
     purpose: 'publish',
@@ -44,7 +47,7 @@ export async function* publishFolder(
   })
   const result = yield* home.publish(prepared, {
     key,
-    ...(options.tag === undefined ? {} : { tag: options.tag }),
+    ...(tag === undefined ? {} : { tag }),
     ...(options.message === undefined ? {} : { message: options.message }),
     ...(options.now ? { now: options.now } : {}),
     ...(signal ? { signal } : {}),
@@ -57,6 +60,21 @@ export async function* publishFolder(
   })
   const { manifest } = prepared
   return { ...result, manifest, citation: formatCitation(manifest, record) }
+}
+
+/** The newest release may be published again under its own tag: whether its content is the same is known later. */
+async function assertTagFree(
+  home: Home,
+  key: string,
+  tag: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const bundle = (await home.list()).find(one => one.key === key)
+  if (!bundle?.releases) return
+  const how = { network: 'never', history: 'cheap', ...(signal ? { signal } : {}) } as const
+  const releases = await home.log({ kind: 'key', key }, how)
+  const holder = releases.slice(0, -1).find(({ record }) => record?.tag === tag)
+  if (holder) tagTaken(tag, holder.release)
 }
 
 /** The release is out by now: a note that cannot be written must still tell the key. */

@@ -22,6 +22,7 @@ export interface Selection {
   readonly secret?: string
 }
 
+/** What a release may be tagged. */
 export const TAG = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const KEY_LENGTH = 52
@@ -35,7 +36,7 @@ export function formatKey(bytes: Uint8Array): string {
 }
 
 /** The 32 bytes of a key. Throws REFERENCE_INVALID. */
-export function parseKey(text: string): Buffer {
+export function parseKey(text: string): Uint8Array {
   const bytes = decodeZ32(text)
   if (bytes?.length !== 32)
     fail('REFERENCE_INVALID', `"${text}" is no bundle key: expected 52 characters of z-base-32`)

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { constants } from 'node:os'
-import type { Launch, ProcessEnd } from './launch.ts'
+import type { Launch } from './launch.ts'
+import type { ProcessEnd } from './running-process.ts'
 
 export interface RawEnd {
   readonly code: number | null

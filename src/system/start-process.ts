@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { asReproError } from '../core/errors.ts'
 import { startGuard } from './guard.ts'
 import { inheritedFiles } from './inherited-files.ts'
-import type { Launch, ProcessEnd, RunningProcess, StartOptions } from './launch.ts'
+import type { Launch } from './launch.ts'
 import { sampleMemory } from './memory-sampler.ts'
 import { openNamelessFile } from './nameless-file.ts'
 import { openPipes } from './pipe.ts'
@@ -19,6 +19,7 @@ import {
   signalProcess,
   waitUntilGone,
 } from './process-tree.ts'
+import type { ProcessEnd, RunningProcess, StartOptions } from './running-process.ts'
 import { tapTail } from './stream-tail.ts'
 
 const GRACE_MS = 5000

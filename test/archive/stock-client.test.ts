@@ -24,7 +24,7 @@ test('a stock Hyperdrive client sees the author’s tree byte for byte', async (
   await publish(bundle, { ...files, 'gone.txt': 'only in release 1' })
   const { record } = await publish(bundle, files)
   const store = new Corestore(join(await temporaryFolder(), 'stock'))
-  const drive = new Hyperdrive(store.session(), parseKey(bundle.key))
+  const drive = new Hyperdrive(store.session(), Buffer.from(parseKey(bundle.key)))
   await drive.ready()
   const left = author.store.replicate(true)
   const right = store.replicate(false)

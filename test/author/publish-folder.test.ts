@@ -78,6 +78,23 @@ describe('publishFolder', () => {
     expect(home.asked).toMatchObject([{ key: null }])
   })
 
+  it('refuses a bad tag, and one that an older release has, before anything is looked at', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    const home = homeOf([KEY])
+    await finish(publishFolder(home, folder, options()))
+    const record = (release: number, tag: string) =>
+      ({ release, record: { tag } as ReleaseRecord, fault: null }) as const
+    home.log = async () => [record(1, 'v1'), record(2, 'v2')]
+    writeFileSync(join(folder, '.env'), 'A=1\n')
+    const codeOf = async (tag: string) =>
+      (await refusalOf(publishFolder(home, folder, { ...options(), tag }))).code
+    expect(await codeOf('1x')).toBe('USAGE')
+    expect(await codeOf('v1')).toBe('TAG_TAKEN')
+    // The newest may be published again as it is: what it holds has to be known first.
+    expect(await codeOf('v2')).toBe('SECRET_FOUND')
+    expect(home.asked).toHaveLength(1)
+  })
+
   it('publishes nothing of a folder that is refused', async () => {
     const folder = folderOf({ 'repro.yaml': YAML, '.env': 'A=1\n' })
     const home = homeOf([])

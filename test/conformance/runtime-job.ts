@@ -1,6 +1,6 @@
 import type { RuntimeName, RuntimeReport } from '../../schemas/index.ts'
 import type { CommandLine, RunSpec } from '../../src/runtime/types.ts'
-import type { ProcessEnd } from '../../src/system/launch.ts'
+import type { ProcessEnd } from '../../src/system/running-process.ts'
 
 export interface DriverJob {
   readonly adapter: RuntimeName
