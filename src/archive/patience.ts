@@ -116,12 +116,12 @@ export class Patience {
     }
     const limit = this.offline ? OFFLINE_LIMIT_MS : this.#stallMs
     for (const waiter of this.#waiters) {
-      if (now - Math.max(waiter.since, this.#lastProgressAt) >= limit)
-        waiter.reject(this.#stalled())
+      const waitedMs = now - Math.max(waiter.since, this.#lastProgressAt)
+      if (waitedMs >= limit) waiter.reject(this.#stalled(waitedMs))
     }
   }
 
-  #stalled(): ReproError {
+  #stalled(waitedMs: number): ReproError {
     const { key } = this.#peers
     if (!this.offline && isDiskFull(this.#peers.folder)) return diskFull()
     const seconds = Math.round(this.#stallMs / 1000)
@@ -143,7 +143,7 @@ export class Patience {
           'ask the author to run `repro share`, or give an address with --peer host:port',
           'what was fetched so far is kept: repeating the command carries on',
         ],
-        data: { key, peers: connected },
+        data: { key, peers: connected, waitedMs },
       },
     )
   }

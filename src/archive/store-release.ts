@@ -13,6 +13,7 @@ import { readIndex } from './content-index.ts'
 import { MANIFEST_PATH, segmentPath } from './drive-paths.ts'
 import type { DriveEntry, DriveView } from './drive-view.ts'
 import { fetchBlobs } from './fetch-blobs.ts'
+import { countHeld } from './held-files.ts'
 import { safeEntries } from './index-entries.ts'
 import { MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
 import { parseManifest } from './release-manifest.ts'
@@ -97,6 +98,15 @@ export class StoreRelease implements OpenRelease {
     try {
       const { blob } = await entryOf(view, file)
       yield* view.stream(blob, file.size)
+    } finally {
+      await view.close()
+    }
+  }
+
+  async held(files: readonly FileEntry[]): Promise<number> {
+    const view = this.#host.view(this.record.driveVersion, { ...this.#limits, stallMs: 0 })
+    try {
+      return await countHeld(view, files, entryOf)
     } finally {
       await view.close()
     }

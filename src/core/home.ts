@@ -1,4 +1,4 @@
-import type { ReleaseRecord, WorkRecord } from '../../schemas/index.ts'
+import type { FileEntry, ReleaseRecord, WorkRecord } from '../../schemas/index.ts'
 import type { PreparedBundle } from './prepared-bundle.ts'
 import type { KeyReference, Reference } from './reference.ts'
 import type { ReleaseSource } from './release-source.ts'
@@ -7,6 +7,8 @@ import type { ReleaseSource } from './release-source.ts'
 export interface OpenRelease extends ReleaseSource {
   readonly record: ReleaseRecord
   segment(blake3: string): Promise<string | null>
+  /** How many of `files` are in the store with all their bytes. Asks no peer. */
+  held(files: readonly FileEntry[]): Promise<number>
   close(): Promise<void>
 }
 

@@ -10,6 +10,7 @@ import type { OpenRelease } from '../core/home.ts'
 import type { ReleaseIdentity } from '../core/release-source.ts'
 import { count, formatBytes } from '../core/text.ts'
 import type { Network } from '../network/network.ts'
+import type { Held } from '../network/no-peer.ts'
 
 /** The same release, read with peers at hand. */
 export interface Remote {
@@ -103,8 +104,12 @@ export class FetchingRelease implements OpenRelease {
     const before = network.received
     const events: WorkRecord[] = []
     const stop = network.onRecord(record => events.push(record))
+    const work = telling(network, this.record.key, release.fetch(files, signal), async () => ({
+      files: await this.held(files),
+      of: files.length,
+    }))
     try {
-      for await (const record of telling(network, this.record.key, release.fetch(files, signal))) {
+      for await (const record of work) {
         yield* events.splice(0)
         yield record
       }
@@ -143,6 +148,10 @@ export class FetchingRelease implements OpenRelease {
     }
   }
 
+  async held(files: readonly FileEntry[]): Promise<number> {
+    return await this.#local.held(files)
+  }
+
   async close(): Promise<void> {
     this.#onClose()
     await this.#local.close()
@@ -176,6 +185,7 @@ async function* telling<T>(
   network: Network,
   key: string,
   items: AsyncIterable<T>,
+  here?: () => Promise<Held>,
 ): AsyncGenerator<T> {
   let last = performance.now()
   try {
@@ -185,7 +195,9 @@ async function* telling<T>(
     }
   } catch (error) {
     if (!isMissing(error)) throw error
-    throw network.noPeer(key, performance.now() - last, error)
+    const { waitedMs } = (error as ReproError).data
+    const waited = typeof waitedMs === 'number' ? waitedMs : performance.now() - last
+    throw network.noPeer(key, waited, { cause: error, ...(here ? { held: await here() } : {}) })
   }
 }
 

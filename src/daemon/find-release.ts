@@ -100,7 +100,7 @@ async function fromPeers<T>(
   } finally {
     stop()
   }
-  if (!haveOlder) throw network.noPeer(key, waited(), cause)
+  if (!haveOlder) throw network.noPeer(key, waited(), { cause })
   onRecord?.(stale(key, waited()))
   return null
 }

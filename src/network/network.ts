@@ -3,7 +3,7 @@ import type { Bundle, BundleStore } from '../archive/store.ts'
 import type { ReproError } from '../core/errors.ts'
 import { formatHostPort } from '../core/host-port.ts'
 import type { HostPort, Settings } from '../core/settings.ts'
-import { noPeerError, type Tried } from './no-peer.ts'
+import { type Held, noPeerError, type Tried } from './no-peer.ts'
 import type { NoiseKeyPair } from './node-keys.ts'
 import { PeerConnections, type PeerTraffic } from './peer-connections.ts'
 import { notePublicNodes } from './public-nodes-note.ts'
@@ -38,9 +38,15 @@ export interface Network {
   /** True when no route is configured: nobody can be found, and waiting is of no use. */
   readonly unreachable: boolean
   /** NO_PEER for a bundle, saying what was tried. */
-  noPeer(key: string, waitedMs: number, cause?: unknown): ReproError
+  noPeer(key: string, waitedMs: number, about?: NoPeerAbout): ReproError
   /** Ends all of it within two seconds. */
   destroy(): Promise<void>
+}
+
+/** What else is known when no peer helps. */
+export interface NoPeerAbout {
+  readonly cause?: unknown
+  readonly held?: Held
 }
 
 export interface ConnectOptions {
@@ -150,13 +156,15 @@ class OpenNetwork implements Network {
     return this.#swarm === null && this.#dialers.length === 0 && this.#connections.count === 0
   }
 
-  noPeer(key: string, waitedMs: number, cause?: unknown): ReproError {
+  noPeer(key: string, waitedMs: number, { cause, held }: NoPeerAbout = {}): ReproError {
     const tried: Tried = {
       bootstrap: this.#settings.network.bootstrap,
       dhtNodes: this.#swarm?.nodes ?? null,
       peers: this.#dialers.map(({ address, lastError }) => ({ address, error: lastError })),
       connected: this.peers,
+      received: this.received,
       waitedMs,
+      ...(held ? { held } : {}),
     }
     return noPeerError(key, tried, cause)
   }

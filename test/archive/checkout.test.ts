@@ -212,6 +212,7 @@ test('an interrupted checkout is finished by repeating it', async () => {
       if (file.path === 'data/new.txt') throw new Error('pulled out')
       return two!.read(file)
     },
+    held: files => two!.held(files),
     close: () => two!.close(),
   }
   expect(await codeOf(drain(checkoutRelease(failing, folder)))).toBe('INTERNAL')

@@ -2,6 +2,7 @@ import type { WorkRecord } from '../../../schemas/index.ts'
 import { isOwnBundle } from '../../archive/own-bundles.ts'
 import { type CheckResult, checkFolder } from '../../author/check.ts'
 import type { Settings } from '../../core/settings.ts'
+import { withUsableCache } from '../usable-cache.ts'
 
 export type { CheckResult } from '../../author/check.ts'
 
@@ -18,5 +19,7 @@ export async function* check(
   options: CheckOptions = {},
 ): AsyncGenerator<WorkRecord, CheckResult> {
   const isWritable = (key: string) => isOwnBundle(settings.home, key)
-  return yield* checkFolder(folder, { settings, isWritable, ...options })
+  return yield* withUsableCache(settings, usable =>
+    checkFolder(folder, { settings: usable, isWritable, ...options }),
+  )
 }

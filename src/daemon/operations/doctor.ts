@@ -1,6 +1,7 @@
 import type { HostReport, WorkRecord } from '../../../schemas/index.ts'
 import type { Settings } from '../../core/settings.ts'
 import { diagnose } from '../../host/doctor.ts'
+import { withUsableCache } from '../usable-cache.ts'
 
 export interface DoctorOptions {
   /** Tries every runtime again, whatever is known from the last time. */
@@ -21,6 +22,7 @@ export async function* doctor(
   settings: Settings,
   options: DoctorOptions = {},
 ): AsyncGenerator<WorkRecord, HostReport> {
-  const { home, cache } = settings
-  return yield* diagnose({ home, cache, nativeModules: NATIVE_MODULES, ...options })
+  return yield* withUsableCache(settings, ({ home, cache }) =>
+    diagnose({ home, cache, nativeModules: NATIVE_MODULES, ...options }),
+  )
 }

@@ -1,11 +1,42 @@
-import type { WorkRecord } from '../../../schemas/index.ts'
+import type { FileEntry, WorkRecord } from '../../../schemas/index.ts'
+import { ReproError } from '../../core/errors.ts'
+import type { Home } from '../../core/home.ts'
 import { type KeyReference, parseReference } from '../../core/reference.ts'
 import type { Settings } from '../../core/settings.ts'
 import { count } from '../../core/text.ts'
+import { isMissing } from '../fetching-release.ts'
 import { resolveKey, withHome } from './open-source.ts'
 
 export interface ShareResult {
   readonly keys: readonly string[]
+}
+
+/** Warns of a bundle of others whose newest release is here in part alone. */
+async function* tellPart(home: Home, key: string, signal: AbortSignal): AsyncGenerator<WorkRecord> {
+  const own = (await home.list()).some(one => one.key === key && one.writable)
+  if (own || signal.aborted) return
+  const how = { network: 'never', history: 'cheap', signal } as const
+  let here = 'not even its list of files'
+  let name = key
+  try {
+    const release = await home.open({ kind: 'key', key }, how)
+    name = `${key}@${release.record.release}`
+    const files: FileEntry[] = []
+    for await (const entry of release.entries()) if (entry.type === 'file') files.push(entry)
+    const held = await release.held(files)
+    if (held === files.length) return
+    here = `${held} of ${count('file', files.length)}`
+  } catch (error) {
+    if (signal.aborted) return
+    if (!(error instanceof ReproError)) throw error
+    if (!isMissing(error)) here = error.message
+  }
+  yield {
+    action: 'warning',
+    subject: key,
+    message: `only a part of ${name} is here and shared: ${here}`,
+    hints: [`to share all of it, first: repro get ${name} <dir>`],
+  }
 }
 
 /**
@@ -29,6 +60,7 @@ export async function* share(
         data: { keys: [...sharing.keys], listening: sharing.listening },
       }
       for (const key of sharing.keys) yield { action: 'entry', subject: key, message: `  ${key}` }
+      for (const key of sharing.keys) yield* tellPart(home, key, signal)
       yield* sharing.records(signal)
     } finally {
       await sharing.close()
