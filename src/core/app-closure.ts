@@ -39,8 +39,14 @@ export function appClosure(manifest: Manifest, name: string): AppClosure {
   return { name, app, imageFolder, isInput, isImage, isExpected, needs }
 }
 
+/** What of a manifest its apps are chosen by: of one as published, or as its author wrote it. */
+export interface Apps<App> {
+  readonly name: string
+  readonly apps: Readonly<Record<string, App>>
+}
+
 /** The app `name` of a manifest. Throws APP_UNKNOWN with the names there are. */
-export function appOf(manifest: Manifest, name: string): ResolvedApp {
+export function appOf<App extends object>(manifest: Apps<App>, name: string): App {
   const names = Object.keys(manifest.apps)
   const app = Object.hasOwn(manifest.apps, name) ? manifest.apps[name] : undefined
   if (app !== undefined) return app

@@ -1,9 +1,8 @@
-import type { Manifest } from '../../schemas/index.ts'
-import { appOf } from './app-closure.ts'
+import { type Apps, appOf } from './app-closure.ts'
 import { fail } from './errors.ts'
 
 /** The app to run: the one named, else `default`, else the only one. Throws APP_UNKNOWN with the names there are. */
-export function chooseApp(manifest: Manifest, name: string | undefined): string {
+export function chooseApp(manifest: Apps<object>, name: string | undefined): string {
   const names = Object.keys(manifest.apps)
   if (name === undefined && !Object.hasOwn(manifest.apps, 'default')) {
     if (names.length === 1) return names[0]!

@@ -31,7 +31,7 @@ const DATA = '/repro/data'
  * Throws PARAM_INVALID with every fault at once.
  */
 export async function resolveParams(
-  app: ResolvedApp,
+  app: Pick<ResolvedApp, 'params'>,
   settings: readonly string[],
   cwd: string,
 ): Promise<ResolvedParams> {
@@ -77,12 +77,12 @@ export async function resolveParams(
 }
 
 /** The parameters in the one order that every form of the manifest gives: by name. */
-function sortedParams(app: ResolvedApp): [string, ParamSpec][] {
+function sortedParams(app: Pick<ResolvedApp, 'params'>): [string, ParamSpec][] {
   return Object.entries(app.params).sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function readSettings(
-  app: ResolvedApp,
+  app: Pick<ResolvedApp, 'params'>,
   settings: readonly string[],
   faults: string[],
 ): Map<string, string> {
@@ -104,7 +104,10 @@ function readSettings(
   return given
 }
 
-function positionGaps(app: ResolvedApp, values: Readonly<Record<string, ParamValue>>): string[] {
+function positionGaps(
+  app: Pick<ResolvedApp, 'params'>,
+  values: Readonly<Record<string, ParamValue>>,
+): string[] {
   const positions = sortedParams(app)
     .filter(([, spec]) => spec.positional !== undefined)
     .sort(([, a], [, b]) => a.positional! - b.positional!)

@@ -113,14 +113,28 @@ export async function* withHome<T>(
   }
 }
 
-/** The key behind a reference. Throws USAGE for folders and files, NOT_FOUND for unknown names. */
+/**
+ * The key behind a reference; of a folder, the bundle that it was published to or fetched from.
+ * Throws USAGE for files, NOT_FOUND for unknown names and for folders of no bundle, CONFIG_INVALID, RECORD_INVALID.
+ */
 export async function resolveKey(home: Home, ref: Reference): Promise<KeyReference> {
   if (ref.kind === 'file') refuseFile(ref.path)
-  if (ref.kind === 'folder')
-    fail('USAGE', `"${ref.path}" is a folder, and this needs a published bundle`, {
-      hints: ['give its key, as printed by repro publish'],
-    })
+  if (ref.kind === 'folder') return { kind: 'key', key: await keyOfFolder(ref.path) }
   return await home.resolve(ref)
+}
+
+async function keyOfFolder(folder: string): Promise<string> {
+  const [{ readCheckoutState }, { readBundleFile }] = await Promise.all([
+    import('../../archive/folder-release.ts'),
+    import('../../author/bundle-file.ts'),
+  ])
+  const noted = (await readCheckoutState(folder)) ?? (await readBundleFile(folder))
+  return (
+    noted?.key ??
+    fail('NOT_FOUND', `the folder "${folder}" was neither published nor fetched: it has no key`, {
+      hints: [`repro publish ${folder}`, 'or give the key of a bundle'],
+    })
+  )
 }
 
 /** Loaded only here: everything else works without Holepunch packages. */

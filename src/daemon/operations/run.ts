@@ -13,6 +13,7 @@ import { recordExpectations } from '../../run/record.ts'
 import { type RunResult, runStage } from '../../run/run-stage.ts'
 import { stageRelease } from '../../run/stage.ts'
 import { findReadyStage } from '../ready-stage.ts'
+import { checkTyped } from './check-typed.ts'
 import { withSource } from './open-source.ts'
 
 export type Allowed = 'network' | 'host' | 'gpu'
@@ -49,6 +50,7 @@ export async function* run(
     fail('USAGE', `--record keeps outputs in the folder of their author, and "${ref}" is none`, {
       hints: ['repro run . --record'],
     })
+  if (reference.kind === 'folder') await checkTyped(reference.path, options)
   const { prepared, stage } = yield* stageOf(settings, reference, options)
   const result = yield* runStage(stage, prepared)
   if (!options.record || reference.kind !== 'folder') return { ...result, recorded: null }
@@ -68,6 +70,7 @@ export async function* planRun(
   options: RunOptions,
 ): AsyncGenerator<WorkRecord, PlannedRun> {
   const reference = parseReference(ref)
+  if (reference.kind === 'folder') await checkTyped(reference.path, options)
   return yield* withSource(settings, reference, sourceOptions(options), async function* (source) {
     const { manifest, identity } = source
     const app = chooseApp(manifest, options.app ?? appIn(reference))

@@ -1,4 +1,4 @@
-import type { WorkRecord } from '../../../schemas/index.ts'
+import type { BundleFile, WorkRecord } from '../../../schemas/index.ts'
 import { diffReleases } from '../../archive/diff.ts'
 import { readCheckoutState } from '../../archive/folder-release.ts'
 import { type VerifyResult, verifyFolder, verifyRelease } from '../../archive/verify.ts'
@@ -7,7 +7,13 @@ import { fail, ReproError } from '../../core/errors.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
 import type { Settings } from '../../core/settings.ts'
 import { isMissing } from '../fetching-release.ts'
-import { openSources, withHome, withSource } from './open-source.ts'
+import {
+  type OpenSourceOptions,
+  type OpenSources,
+  openSources,
+  withHome,
+  withSource,
+} from './open-source.ts'
 
 export type { VerifyResult } from '../../archive/verify.ts'
 
@@ -73,10 +79,14 @@ async function* verifyAuthorFolder(
       hints: ['repro check looks at a folder before it is published'],
     })
   const { key, release } = published
-  const opened = yield* openSources(settings, [{ kind: 'key', key, release }, ref], {
-    network: 'never',
-    ...(signal ? { signal } : {}),
-  })
+  const how = { network: 'never', ...(signal ? { signal } : {}) } as const
+  let opened: OpenSources
+  try {
+    opened = yield* openSources(settings, [{ kind: 'key', key, release }, ref], how)
+  } catch (error) {
+    if (!(error instanceof ReproError) || error.code !== 'STORE_BUSY') throw error
+    return yield* verifyByHash(settings, ref, published, how, error)
+  }
   try {
     const [stored, folder] = opened.sources
     const lists = { missing: [] as string[], changed: [] as string[], extra: [] as string[] }
@@ -96,6 +106,29 @@ async function* verifyAuthorFolder(
   } finally {
     await opened.close()
   }
+}
+
+/** What the folder notes tells whether it is as it was published; what differs, only the store could tell. */
+async function* verifyByHash(
+  settings: Settings,
+  ref: Reference,
+  { key, release, contentHash }: BundleFile,
+  how: OpenSourceOptions,
+  busy: ReproError,
+): AsyncGenerator<WorkRecord, VerifyResult> {
+  return yield* withSource(settings, ref, how, async function* ({ identity, manifest }) {
+    if (identity.contentHash !== contentHash)
+      fail('STORE_BUSY', `the folder is not as it was published, and ${busy.message}`, {
+        hints: busy.hints,
+        data: busy.data,
+        cause: busy,
+      })
+    const message = `${busy.message}: compared with the content hash noted in .repro/bundle.json`
+    yield { action: 'note', message }
+    const { files, bytes } = manifest.index
+    const lists = { missing: [], changed: [], extra: [] }
+    return { identity: { ...identity, key, release }, files, bytes, ...lists, partial: false }
+  })
 }
 
 const FOUND = { added: 'extra', removed: 'missing', changed: 'changed' } as const
