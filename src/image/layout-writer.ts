@@ -24,7 +24,7 @@ export class LayoutWriter {
 
   static async make(folder: string): Promise<LayoutWriter> {
     const writer = new LayoutWriter(folder)
-    await mkdir(writer.#blobs, { recursive: true })
+    await mkdir(writer.#blobs, { recursive: true, mode: 0o755 })
     return writer
   }
 
@@ -70,7 +70,7 @@ export class LayoutWriter {
     await writeFile(join(this.folder, 'oci-layout'), OCI_LAYOUT, { flush: true })
     const images = join(cache, 'images')
     const folder = join(images, hexOf(manifest.digest))
-    await mkdir(images, { recursive: true })
+    await mkdir(images, { recursive: true, mode: 0o755 })
     await rename(this.folder, folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })

@@ -17,11 +17,11 @@ export async function copyBundle(
   to: string,
   out: string,
 ): Promise<void> {
-  await mkdir(join(to, out), { recursive: true })
+  await mkdir(join(to, out), { recursive: true, mode: 0o755 })
   const folders = new Set(
     file.entries.map(entry => (entry.type === 'folder' ? entry.path : dirname(entry.path))),
   )
-  for (const folder of folders) await mkdir(join(to, folder), { recursive: true })
+  for (const folder of folders) await mkdir(join(to, folder), { recursive: true, mode: 0o755 })
   const copyEntry = async (entry: StageFile['entries'][number]) => {
     const target = join(to, entry.path)
     if (entry.type === 'link') await symlink(entry.target, target)

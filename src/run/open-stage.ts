@@ -36,6 +36,7 @@ export interface OpenStageOptions {
  */
 export async function openStage(folder: string, options: OpenStageOptions = {}): Promise<Stage> {
   const file = await readStageFile(folder)
+  if (file.rootfs) assertRootfs(file, join(folder, STAGE_FILE))
   const wantsImage = options.image !== false && file.manifest.apps[file.app]!.image !== null
   if (wantsImage && !file.rootfs)
     fail('NOT_FOUND', `the stage "${folder}" was made without the image of its app`)
@@ -85,6 +86,21 @@ async function readStageFile(folder: string): Promise<StageFile> {
       cause,
     })
   }
+}
+
+/** A stage's image is the one of its manifest, and lies in the same cache. */
+function assertRootfs({ rootfs, manifest, app }: StageFile, path: string): void {
+  const image = manifest.apps[app]!.image
+  const digest = image === null ? undefined : manifest.images[image]?.digest
+  const wanted = `../../rootfs/${digest?.replace('sha256:', '')}`
+  if (rootfs!.digest !== digest || rootfs!.path !== wanted)
+    fail(
+      'RECORD_INVALID',
+      `"${path}" names the image at "${rootfs!.path}" instead of "${wanted}"`,
+      {
+        hints: ['delete the folder and run the release by its reference to stage it again'],
+      },
+    )
 }
 
 /** Writes `stage.json`. */

@@ -4,7 +4,7 @@ import { formatBytes } from '../core/text.ts'
 
 /** Throws DISK_FULL when the file system of `cache` has less room than is needed. */
 export async function assertRoom(cache: string, bytes: number): Promise<void> {
-  await mkdir(cache, { recursive: true })
+  await mkdir(cache, { recursive: true, mode: 0o755 })
   const { bavail, bsize } = await statfs(cache)
   const free = bavail * bsize
   if (free >= bytes) return

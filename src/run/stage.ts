@@ -187,7 +187,7 @@ async function replaceFolder(
   to: string,
   look: () => Promise<Stage | null>,
 ): Promise<Stage | null> {
-  await mkdir(join(to, '..'), { recursive: true })
+  await mkdir(join(to, '..'), { recursive: true, mode: 0o755 })
   for (let attempt = 0; ; attempt++) {
     try {
       await rename(from, to)

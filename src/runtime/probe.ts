@@ -5,6 +5,7 @@ import { type RuntimeReport, runtimeReport } from '../../schemas/index.ts'
 import { asReproError } from '../core/errors.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
 import { blake3 } from '../system/blake3.ts'
+import { ownershipFault } from '../system/ownership.ts'
 import { which } from '../system/which.ts'
 import { adapters } from './registry.ts'
 import { brokenReport } from './report.ts'
@@ -75,14 +76,16 @@ async function circumstances(adapter: RuntimeAdapter): Promise<string> {
   return blake3(JSON.stringify(facts)).slice(0, 24)
 }
 
+/** A report is believed when it is ours, and names the program that PATH gives. */
 async function readKnown(path: string, adapter: RuntimeAdapter): Promise<RuntimeReport | null> {
   const [text, file] = await Promise.all([
     readFile(path, 'utf8').catch(() => null),
     stat(path).catch(() => null),
   ])
-  if (text === null || file === null) return null
+  if (text === null || file === null || ownershipFault(file) !== null) return null
   const report = parseReport(text)
   if (report?.name !== adapter.name) return null
+  if (report.binary !== null && report.binary !== (await which(adapter.program ?? ''))) return null
   return report.works || Date.now() - file.mtimeMs < REFUSAL_LIVES_MS ? report : null
 }
 

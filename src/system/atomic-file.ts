@@ -19,7 +19,7 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   mode = 0o644,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   const temporary = temporaryName(path)
   try {
     const handle = await open(temporary, 'wx', mode)

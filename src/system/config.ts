@@ -11,6 +11,7 @@ import {
   parseRuntimes,
   parseWait,
 } from './config-values.ts'
+import { ownershipFaultAt } from './ownership.ts'
 
 /** What was typed; everything may be absent. */
 export interface SettingsFlags {
@@ -35,8 +36,8 @@ const DEFAULT_WAIT_MS = 15_000
 
 /**
  * Lays flags, environment, `$REPRO_HOME/config.yaml` and the site's `/etc/repro/config.yaml` (or `$REPRO_SITE_CONFIG`)
- * over each other, strongest first. Touches nothing but the two files. Throws CONFIG_INVALID, which names where
- * the value came from.
+ * over each other, strongest first. Reads nothing but the two files. Throws CONFIG_INVALID, which names where
+ * the value came from, and for a home or cache that other users of this host can write to.
  */
 export async function loadSettings(
   flags: SettingsFlags = {},
@@ -53,6 +54,7 @@ export async function loadSettings(
     ),
     () => ({ value: join(dataFolder(env), 'repro'), from: 'default' }),
   )
+  await assertOwn('home', 'REPRO_HOME', home)
   const own = await readConfig(join(home.value, 'config.yaml'), 'home')
   const files = [own, site]
   const fromFiles = <T, R>(
@@ -70,6 +72,7 @@ export async function loadSettings(
     ),
     () => ({ value: join(cacheFolder(env), 'repro'), from: 'default' }),
   )
+  await assertOwn('cache', 'REPRO_CACHE', cache)
   const bootstrap = pick<NetworkSettings['bootstrap']>(
     typed(flags.bootstrap, '--bootstrap', env, 'REPRO_BOOTSTRAP', parseBootstrap),
     fromFiles(
@@ -133,6 +136,16 @@ export async function loadSettings(
       runtimes: runtimes.from,
     },
   }
+}
+
+/** What lies in these folders is believed, and executed: nobody else may have put it there. */
+async function assertOwn(what: string, variable: string, { value, from }: Found<string>) {
+  const fault = await ownershipFaultAt(value)
+  if (fault === null) return
+  fail('CONFIG_INVALID', `the ${what} "${value}" cannot be trusted: ${fault}`, {
+    hints: [`chmod go-w ${value}`, `export ${variable}=/a/folder/of/yours`],
+    data: { [what]: value, origin: from },
+  })
 }
 
 async function readConfig(path: string, kind: ConfigKind): Promise<ParsedConfig | null> {

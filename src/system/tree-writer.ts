@@ -106,12 +106,12 @@ export class TreeWriter {
 
   async #makeFolder(path: string): Promise<void> {
     if (path === '.') {
-      await mkdir(this.root, { recursive: true })
+      await mkdir(this.root, { recursive: true, mode: 0o755 })
       return
     }
     await this.#folder(dirname(path))
     const full = join(this.root, path)
-    await mkdir(full).catch((error: NodeJS.ErrnoException) => {
+    await mkdir(full, { mode: 0o755 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     })
     const stats = await lstat(full)

@@ -2,6 +2,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -265,4 +266,31 @@ test('a stage whose manifest no author may write is not opened', async () => {
   file.contentHash = `blake3:${blake3(canonicalJson(file.manifest))}`
   writeFileSync(path, JSON.stringify(file))
   await expect(openStage(folder)).rejects.toMatchObject({ code: 'RECORD_INVALID' })
+})
+
+test('a record that names an image elsewhere is refused', async () => {
+  const path = join(folder, 'stage.json')
+  const record = JSON.parse(readFileSync(path, 'utf8'))
+  const rootfs = { digest: `sha256:${'0'.repeat(64)}`, path: '../../../planted', searchPath: null }
+  writeFileSync(path, JSON.stringify({ ...record, rootfs }))
+  await expect(openStage(folder)).rejects.toMatchObject({
+    code: 'RECORD_INVALID',
+    message: expect.stringContaining('names the image at "../../../planted"'),
+  })
+})
+
+test('whatever the umask, nobody else can write to what is made in the cache', async () => {
+  rmSync(bench.cache, { recursive: true })
+  const before = process.umask(0)
+  try {
+    await stage()
+  } finally {
+    process.umask(before)
+  }
+  const made = readdirSync(bench.cache, { recursive: true, encoding: 'utf8' })
+  expect(made.length).toBeGreaterThan(5)
+  for (const name of ['', ...made]) {
+    const stats = lstatSync(join(bench.cache, name))
+    if (!stats.isSymbolicLink()) expect([name, stats.mode & 0o022]).toEqual([name, 0])
+  }
 })

@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -69,6 +77,23 @@ describe('probing', () => {
       writeFileSync(join(cache, 'probes', name), '{"name":')
     expect((await probeRuntime(adapter, { cache })).works).toBe(true)
     expect(count()).toBe(2)
+  })
+
+  it('believes no report that others can write, or that names another program', async () => {
+    const { adapter, count } = counting(true)
+    const probe = () => probeRuntime({ ...adapter, program: 'sh' }, { cache })
+    await probe()
+    const [name] = readdirSync(join(cache, 'probes'))
+    const path = join(cache, 'probes', name!)
+    chmodSync(path, 0o666)
+    await probe()
+    expect(count()).toBe(2)
+    await probe()
+    expect(count()).toBe(2)
+    const report = JSON.parse(readFileSync(path, 'utf8'))
+    writeFileSync(path, JSON.stringify({ ...report, binary: '/tmp/sh' }))
+    expect((await probe()).binary).toBe(null)
+    expect(count()).toBe(3)
   })
 
   it('reports a cache that cannot be written', async () => {

@@ -1,9 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loadSettings } from '../../src/system/config.ts'
+import { ownershipFault } from '../../src/system/ownership.ts'
 
+const me = process.geteuid!()
 let root: string
 let env: Record<string, string>
 
@@ -114,6 +116,40 @@ test.each([
   [{ REPRO_RUNTIMES: 'podmna' }, /no runtime "podmna"/],
 ])('the environment %j is refused by name', async (more, message) => {
   await expect(loadSettings({}, { ...env, ...more })).rejects.toThrow(message)
+})
+
+test.each(['home', 'cache'])('a %s that others can write to is refused', async what => {
+  const folder = join(root, what)
+  const name = `REPRO_${what.toUpperCase()}`
+  await mkdir(folder, { recursive: true })
+  for (const mode of [0o777, 0o1777, 0o702]) {
+    await chmod(folder, mode)
+    await expect(loadSettings({}, { ...env, [name]: folder })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(
+        `the ${what} "${folder}" cannot be trusted: other users can`,
+      ),
+      hints: [`chmod go-w ${folder}`, expect.stringContaining(`${name}=`)],
+    })
+  }
+  await chmod(folder, 0o755)
+  await expect(loadSettings({}, { ...env, [name]: folder })).resolves.toBeTruthy()
+})
+
+test.each([
+  [{ uid: 12_345, gid: 12_345, mode: 0o40755 }, 'it belongs to another user (uid 12345)'],
+  [{ uid: 0, gid: 0, mode: 0o40755 }, null],
+  [{ uid: me, gid: me, mode: 0o40775 }, null],
+  [{ uid: me, gid: me + 1, mode: 0o40775 }, 'other users can write to it (mode 775)'],
+  [{ uid: me, gid: me, mode: 0o40777 }, 'other users can write to it (mode 777)'],
+])('the owner and mode %j are: %s', (stats, fault) => {
+  expect(ownershipFault(stats)).toBe(fault)
+})
+
+test('a home that others can write to is refused before its configuration is read', async () => {
+  await own('network: [\n')
+  await chmod(env['REPRO_HOME']!, 0o777)
+  await expect(loadSettings({}, env)).rejects.toThrow(/cannot be trusted/)
 })
 
 test('with nothing that says where to keep things, it says what to set', async () => {

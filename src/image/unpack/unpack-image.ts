@@ -128,7 +128,7 @@ function parseMarker(text: string): Marker | null {
 /** Marker first, then the folder: it counts as unpacked when both are there. Another process may have been faster. */
 async function keep(scratch: string, path: string, facts: Marker): Promise<void> {
   await writeFileAtomic(markerPath(path), `${JSON.stringify(facts)}\n`)
-  await mkdir(join(path, '..'), { recursive: true })
+  await mkdir(join(path, '..'), { recursive: true, mode: 0o755 })
   await chmod(scratch, 0o755)
   await rename(scratch, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
