@@ -62,7 +62,7 @@ export interface Bundle {
    */
   publish(
     prepared: PreparedBundle,
-    options: Omit<PublishOptions, 'key'>,
+    options: Omit<PublishOptions, 'key' | 'onKey'>,
   ): AsyncGenerator<WorkRecord, PublishResult>
   /** How many peers are connected for this bundle now. */
   peers(): number
@@ -75,8 +75,11 @@ export interface Bundle {
 
 /** Every bundle of a home. One process at a time. */
 export interface BundleStore {
-  /** A new writable bundle. Its id is durable before its key is known to anyone. */
-  create(): Promise<Bundle>
+  /**
+   * A new writable bundle. Its id is durable before its key is known to anyone, and `onKey` is told it before anything
+   * can be stored under it; what that throws is thrown, and the bundle is forgotten.
+   */
+  create(onKey?: (key: string) => Promise<void>): Promise<Bundle>
   /** The bundle of a key, writable when this home made it. The same object for the same key. Throws REFERENCE_INVALID. */
   open(key: string): Promise<Bundle>
   /** Own bundles and those of which a release was seen. Asks no peer. */

@@ -8,7 +8,7 @@ import { findLockHolder } from '../system/lock-holder.ts'
 import type { Seed } from '../system/seed.ts'
 import type { Bundle, BundleStore } from './bundle.ts'
 import { DriveBundle } from './drive-bundle.ts'
-import { createOwnBundle, listOwnBundles, readOwnBundle } from './own-bundles.ts'
+import { createOwnBundle, forgetOwnBundle, listOwnBundles, readOwnBundle } from './own-bundles.ts'
 import { listSeen, readSeen } from './seen.ts'
 import { openError, storeError } from './store-errors.ts'
 
@@ -40,8 +40,15 @@ export class CorestoreBundles implements BundleStore {
     }
   }
 
-  async create(): Promise<Bundle> {
-    return await this.open(await createOwnBundle(this.#home, this.#seed))
+  async create(onKey?: (key: string) => Promise<void>): Promise<Bundle> {
+    const key = await createOwnBundle(this.#home, this.#seed)
+    try {
+      await onKey?.(key)
+    } catch (error) {
+      await forgetOwnBundle(this.#home, key)
+      throw error
+    }
+    return await this.open(key)
   }
 
   async open(key: string): Promise<DriveBundle> {

@@ -130,7 +130,7 @@ export class DriveBundle implements Bundle, PeerView {
 
   async *publish(
     prepared: PreparedBundle,
-    options: Omit<PublishOptions, 'key'>,
+    options: Omit<PublishOptions, 'key' | 'onKey'>,
   ): AsyncGenerator<WorkRecord, PublishResult> {
     const keys = this.#keys
     if (!keys)
@@ -147,11 +147,10 @@ export class DriveBundle implements Bundle, PeerView {
         prepared,
         options,
       )
-      if (result.published) {
-        const limits = { history: 'cheap', stallMs: 0 } as const
-        const history = await this.#readHistory(limits)
-        await this.#remember(history, [result.record], limits, prepared.manifest.name)
-      }
+      // One that is unchanged may have been cut off before it was remembered.
+      const limits = { history: 'cheap', stallMs: 0 } as const
+      const history = await this.#readHistory(limits)
+      await this.#remember(history, [result.record], limits, prepared.manifest.name)
       return result
     } finally {
       release()

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyPair } from 'hypercore'
 import { FORMAT, ownBundleFile } from '../../schemas/index.ts'
@@ -27,6 +27,11 @@ export async function createOwnBundle(home: string, seed: Seed): Promise<string>
   const text = `${JSON.stringify({ format: FORMAT, key, id })}\n`
   await writeFileAtomic(join(folderOf(home), `${key}.json`), text, 0o600)
   return key
+}
+
+/** Takes back a bundle under whose key nothing was written. */
+export async function forgetOwnBundle(home: string, key: string): Promise<void> {
+  await rm(join(folderOf(home), `${key}.json`), { force: true })
 }
 
 /** The keys of a bundle that this home made, or null. Throws STORE_INVALID when the seed is another one. */

@@ -37,7 +37,7 @@ const PROGRESS_MS = 200
 export async function* publishRelease(
   host: PublishHost,
   prepared: PreparedBundle,
-  options: Omit<PublishOptions, 'key'>,
+  options: Omit<PublishOptions, 'key' | 'onKey'>,
 ): AsyncGenerator<WorkRecord, PublishResult> {
   try {
     return yield* publish(host, prepared, options)
@@ -49,7 +49,7 @@ export async function* publishRelease(
 async function* publish(
   host: PublishHost,
   prepared: PreparedBundle,
-  options: Omit<PublishOptions, 'key'>,
+  options: Omit<PublishOptions, 'key' | 'onKey'>,
 ): AsyncGenerator<WorkRecord, PublishResult> {
   const { drive } = host.bundle
   const before = await (await host.history({ history: 'all', stallMs: 0 })).examineAll()
@@ -188,7 +188,7 @@ async function putEntries(
 async function writeRecord(
   host: PublishHost,
   prepared: PreparedBundle,
-  options: Omit<PublishOptions, 'key'>,
+  options: Omit<PublishOptions, 'key' | 'onKey'>,
   release: number,
 ): Promise<ReleaseRecord> {
   const { drive, key } = host.bundle

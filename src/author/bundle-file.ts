@@ -13,7 +13,10 @@ export function bundleFilePath(folder: string): string {
   return join(folder, RESERVED, 'bundle.json')
 }
 
-/** What the folder was last published as; null when it never was. Throws CONFIG_INVALID. */
+/**
+ * What the folder was last published as, release 0 when its first publish was begun and not finished; null when it
+ * never was. Throws CONFIG_INVALID.
+ */
 export async function readBundleFile(folder: string): Promise<BundleFile | null> {
   const parsed = await readSideFile(bundleFilePath(folder))
   if (parsed === null) return null
@@ -36,7 +39,7 @@ export async function writableKey(
   if (noted === null || (await isWritable(noted.key))) return noted?.key ?? null
   return fail(
     'KEY_NOT_WRITABLE',
-    `"${root}" is published as ${noted.key}, and this home cannot write that bundle`,
+    `"${root}" ${noted.release === 0 ? 'was begun' : 'is published'} as ${noted.key}, and this home cannot write that bundle`,
     {
       hints: [
         'publish from the home that made it: REPRO_HOME=<that home> repro publish',

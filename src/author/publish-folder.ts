@@ -26,7 +26,8 @@ export interface PublishedFolder extends PublishResult {
 }
 
 /**
- * Publishes an author's folder to the bundle it belongs to, or to a new one, and notes that in `.repro/bundle.json`.
+ * Publishes an author's folder to the bundle it belongs to, or to a new one, and notes that in `.repro/bundle.json`:
+ * the key before anything is stored, so that a first publish that was cut off is resumed by the next, the release when it is out.
  * Throws what `prepareBundle` and `Home.publish` throw, and KEY_NOT_WRITABLE, USAGE and TAG_TAKEN before anything is hashed.
  */
 export async function* publishFolder(
@@ -47,6 +48,7 @@ export async function* publishFolder(
   })
   const result = yield* home.publish(prepared, {
     key,
+    onKey: key => bindFolder(root, key),
     ...(tag === undefined ? {} : { tag }),
     ...(options.message === undefined ? {} : { message: options.message }),
     ...(options.now ? { now: options.now } : {}),
@@ -75,6 +77,21 @@ async function assertTagFree(
   const releases = await home.log({ kind: 'key', key }, how)
   const holder = releases.slice(0, -1).find(({ record }) => record?.tag === tag)
   if (holder) tagTaken(tag, holder.release)
+}
+
+/** Notes a key under which nothing is published yet. Throws WRITE_FAILED, DISK_FULL. */
+async function bindFolder(root: string, key: string): Promise<void> {
+  try {
+    await writeBundleFile(root, { key, release: 0 })
+  } catch (cause) {
+    const error = asReproError(cause)
+    if (error.code === 'DISK_FULL') throw error
+    fail(
+      'WRITE_FAILED',
+      `nothing was published, because "${bundleFilePath(root)}" could not be written: ${error.message}`,
+      { hints: ['make the folder writable and publish again'], cause },
+    )
+  }
 }
 
 /** The release is out by now: a note that cannot be written must still tell the key. */

@@ -41,6 +41,11 @@ export interface BundleSummary {
 export interface PublishOptions {
   /** The bundle to publish to; null makes a new one. */
   readonly key: string | null
+  /**
+   * Notes the key of a new bundle, so that a publish that is cut off can be resumed under it: called before anything is
+   * stored. When it fails there is no such bundle.
+   */
+  readonly onKey?: (key: string) => Promise<void>
   readonly tag?: string
   readonly message?: string
   readonly signal?: AbortSignal

@@ -131,10 +131,10 @@ class InProcessHome implements Home {
 
   async *publish(
     prepared: PreparedBundle,
-    { key, ...options }: PublishOptions,
+    { key, onKey, ...options }: PublishOptions,
   ): AsyncGenerator<WorkRecord, PublishResult> {
     await this.#names.check()
-    const bundle = key === null ? await this.#store.create() : await this.#bundle(key)
+    const bundle = key === null ? await this.#store.create(onKey) : await this.#bundle(key)
     const result = yield* bundle.publish(prepared, options)
     const { name } = prepared.manifest
     const holder = await this.#names.claim(name, bundle.key)

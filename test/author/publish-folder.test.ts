@@ -27,6 +27,7 @@ function homeOf(writable: readonly string[]): Home & { readonly asked: PublishOp
     list: async () => writable.map(key => ({ key, name: null, writable: true, releases: 1 })),
     async *publish(bundle, options) {
       asked.push(options)
+      if (options.key === null) await options.onKey?.(KEY)
       yield { action: 'release', status: 'ok' }
       const record: ReleaseRecord = {
         format: 0,
@@ -120,13 +121,48 @@ describe('publishFolder', () => {
     const publish = home.publish.bind(home)
     home.publish = async function* (bundle, opts) {
       // A file where the folder must be: neither root nor anybody else can write there.
+      const result = yield* publish(bundle, opts)
       rmSync(join(folder, '.repro'), { recursive: true })
       writeFileSync(join(folder, '.repro'), '')
-      return yield* publish(bundle, opts)
+      return result
     }
     const error = await refusalOf(publishFolder(home, folder, options()))
     expect(error.code).toBe('WRITE_FAILED')
     expect(error.message).toContain(KEY)
+  })
+
+  it('notes the key before anything is stored, and goes on under it after a failure', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    const home = homeOf([KEY])
+    const publish = home.publish.bind(home)
+    home.publish = async function* (_, { onKey }) {
+      await onKey?.(KEY)
+      yield { action: 'store', status: 'start' }
+      fail('DISK_FULL', 'no space left')
+    }
+    expect((await refusalOf(publishFolder(home, folder, options()))).code).toBe('DISK_FULL')
+    expect(await readBundleFile(folder)).toEqual({ format: 0, key: KEY, release: 0 })
+    const error = await refusalOf(publishFolder(homeOf([OTHER]), folder, options()))
+    expect(error.code).toBe('KEY_NOT_WRITABLE')
+    expect(error.hints.join('\n')).toContain('--new')
+    home.publish = publish
+    await finish(publishFolder(home, folder, options()))
+    expect(home.asked).toMatchObject([{ key: KEY }])
+    expect(await readBundleFile(folder)).toMatchObject({ key: KEY, release: 2 })
+  })
+
+  it('publishes nothing when the key cannot be noted', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML })
+    const home = homeOf([])
+    const publish = home.publish.bind(home)
+    home.publish = (bundle, opts) => {
+      rmSync(join(folder, '.repro'), { recursive: true, force: true })
+      writeFileSync(join(folder, '.repro'), '')
+      return publish(bundle, opts)
+    }
+    const error = await refusalOf(publishFolder(home, folder, options()))
+    expect(error.code).toBe('WRITE_FAILED')
+    expect(error.message).toContain('nothing was published')
   })
 
   it('leaves no half-written note', async () => {

@@ -79,6 +79,11 @@ async function* verifyAuthorFolder(
       hints: ['repro check looks at a folder before it is published'],
     })
   const { key, release } = published
+  if (release === 0)
+    fail('NOT_FOUND', `"${ref.path}" was not published yet: publishing it was cut off`, {
+      hints: [`repro publish ${ref.path}`],
+      data: { key },
+    })
   const how = { network: 'never', ...(signal ? { signal } : {}) } as const
   let opened: OpenSources
   try {
