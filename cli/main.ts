@@ -88,7 +88,9 @@ async function follow<T>(
 function withoutWords(record: WorkRecord): WorkRecord {
   if (record.action === 'warning' || record.action === 'note') return record
   const { message: _, hints: __, status, ...rest } = record
-  return status === undefined || status === 'warn' ? rest : { ...rest, status }
+  if (status === undefined || status === 'warn') return rest
+  // Work that is done ends without a line of its own.
+  return { ...rest, status: status === 'ok' ? 'skipped' : status }
 }
 
 /** Known before the command line is parsed, so that its faults are rendered as asked for. */

@@ -40,7 +40,7 @@ export class Board {
     const failed = record.action === 'error' || record.status === 'error'
     if (record.action === 'progress' || record.status === 'start') return []
     if (record.message !== undefined) return [line(record, failed ? 'error' : 'done')]
-    return ended && phase && !failed ? this.#doneLine(phase, false) : []
+    return ended && phase && record.status === 'ok' ? this.#doneLine(phase, false) : []
   }
 
   /** The lines of what was still going on, at the end of the stream; `failed`: it came to no end. */
