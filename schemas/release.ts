@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { blake3Hex, bundleKey, byteCount, contentHash, FORMAT, isoDate, tag } from './common.ts'
+import { indexRoot } from './content-index.ts'
 
 /** `.repro/releases/<n>.json`: the record whose presence makes a release. Canonical JSON. */
 export const releaseRecord = z.strictObject({
@@ -68,8 +69,12 @@ export const checkoutFile = z.strictObject({
   contentHash,
   /** False while files are being written: the folder may hold files of two releases. */
   complete: z.boolean(),
-  /** True when only a part of the release was asked for: what is not there is not missing. */
+  /** True when only a part of the release was asked for: what is not in `selected` is not missing. */
   partial: z.boolean(),
+  /** Of a part: every path of the release that was asked for, and those kept from before. */
+  selected: z.array(z.string()).optional(),
+  /** While incomplete: the indexes of the releases whose files may stand here besides those of `release`. */
+  started: z.array(indexRoot).max(16).optional(),
 })
 export type CheckoutFile = z.infer<typeof checkoutFile>
 

@@ -1,16 +1,16 @@
 import { lstat, lutimes, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
-import { asReproError, fail, ReproError } from '../core/errors.ts'
+import { asReproError, fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
-import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
-import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
 import { TreeWriter } from '../system/tree-writer.ts'
 import { finishCheckout, startCheckout } from './checkout-files.ts'
-import { openFolderRelease, readCheckoutState } from './folder-release.ts'
-import { compareLocal, walkFolder } from './local-files.ts'
+import { type CheckoutPlan, planCheckout } from './checkout-plan.ts'
+import { INDEX_FOLDER, RELEASES_FOLDER } from './drive-paths.ts'
+import { readCheckoutState } from './folder-release.ts'
+import { walkFolder } from './local-files.ts'
 import { assertTwinsFit } from './path-twins.ts'
 
 export interface CheckoutOptions {
@@ -28,16 +28,6 @@ export interface CheckoutResult {
   readonly removed: number
   readonly bytes: number
   readonly partial: boolean
-}
-
-interface Plan {
-  readonly write: readonly IndexEntry[]
-  readonly remove: readonly string[]
-  readonly unchanged: number
-  readonly partial: boolean
-  /** Every path that will be there in the end. */
-  readonly selected: readonly string[]
-  readonly conflicts: readonly { readonly path: string; readonly what: string }[]
 }
 
 const WRITES_AT_ONCE = 16
@@ -73,7 +63,7 @@ async function* checkout(
       hints: ['fetch to another folder, or replace what is there with --force'],
     })
   if (state && !state.complete) await sweepTemporaries(folder)
-  const plan = await planCheckout(source, folder, options)
+  const plan = await planCheckout(source, folder, state, options)
   await writer.writeFolder('.repro')
   await assertTwinsFit(join(folder, '.repro'), plan.selected)
   if (plan.conflicts.length > 0 && !options.force) {
@@ -81,7 +71,9 @@ async function* checkout(
       yield { action: 'write', status: 'error', subject: path, message: what }
     refuse(folder, plan)
   }
-  await startCheckout(folder, source, state, plan.partial)
+  await writer.writeFolder(INDEX_FOLDER)
+  if ('record' in source) await writer.writeFolder(RELEASES_FOLDER)
+  const segments = await startCheckout(folder, source, state, plan)
   const files = plan.write.filter((entry): entry is FileEntry => entry.type === 'file')
   let bytes = 0
   try {
@@ -92,7 +84,7 @@ async function* checkout(
     yield { action: 'note', subject: folder, message: `"${folder}" is incomplete` }
     throw error
   }
-  await finishCheckout(folder, source, plan.partial)
+  await finishCheckout(folder, source, plan, segments)
   const result = {
     folder,
     written: plan.write.length,
@@ -103,91 +95,6 @@ async function* checkout(
   }
   yield { action: 'write', status: 'ok', subject: folder, files: files.length, bytes, data: result }
   return result
-}
-
-async function planCheckout(
-  source: ReleaseSource,
-  folder: string,
-  options: CheckoutOptions,
-): Promise<Plan> {
-  const { filter = () => true, signal } = options
-  const before = await earlierEntries(folder)
-  const pool = new HashPool(source.manifest.index.bytes, source.manifest.index.entries)
-  const write: IndexEntry[] = []
-  const remove: string[] = []
-  const conflicts: { path: string; what: string }[] = []
-  let unchanged = 0
-  let partial = false
-  const selected: string[] = []
-  const current = new Set<string>()
-  const links: IndexEntry[] = []
-  try {
-    const compared = parallel(source.entries(), pool.width, async entry => {
-      const earlier = before.get(entry.path)
-      const local = await compareLocal(folder, entry, pool, signal)
-      const replaceable =
-        local.is === 'other' &&
-        earlier !== undefined &&
-        (await compareLocal(folder, earlier, pool, signal)).is === 'equal'
-      return { entry, earlier, local, replaceable }
-    })
-    for await (const { entry, earlier, local, replaceable } of compared) {
-      current.add(entry.path)
-      if (entry.type === 'link') links.push(entry)
-      if (!filter(entry.path) && (earlier === undefined || local.is === 'missing')) {
-        if (local.is !== 'equal') partial = true
-        continue
-      }
-      selected.push(entry.path)
-      if (local.is === 'equal') unchanged++
-      else {
-        write.push(entry)
-        if (local.is === 'other' && !replaceable)
-          conflicts.push({ path: entry.path, what: local.what })
-      }
-    }
-    for (const [path, entry] of before) {
-      if (current.has(path) || entry.type === 'folder') continue
-      const local = await compareLocal(folder, entry, pool, signal)
-      if (local.is === 'missing') continue
-      remove.push(path)
-      if (local.is === 'other')
-        conflicts.push({ path, what: `${local.what}, and is not in the release any more` })
-    }
-  } finally {
-    await pool.close()
-  }
-  assertLinksInside(links)
-  return {
-    write,
-    remove,
-    unchanged,
-    partial,
-    selected,
-    conflicts: conflicts.filter(one => !blockedBy(one, remove)),
-  }
-}
-
-/** A path whose place is taken only by what goes away is no conflict. */
-function blockedBy(conflict: { path: string }, remove: readonly string[]): boolean {
-  return remove.some(
-    path =>
-      path !== conflict.path &&
-      (conflict.path.startsWith(`${path}/`) || path.startsWith(`${conflict.path}/`)),
-  )
-}
-
-/** What an earlier checkout wrote here, by path; empty when there was none or its notes are damaged. */
-async function earlierEntries(folder: string): Promise<Map<string, IndexEntry>> {
-  const entries = new Map<string, IndexEntry>()
-  try {
-    const release = await openFolderRelease(folder)
-    for await (const entry of release.entries()) entries.set(entry.path, entry)
-  } catch (error) {
-    if (!(error instanceof ReproError)) throw error
-    entries.clear()
-  }
-  return entries
 }
 
 async function* writeEntries(
@@ -246,7 +153,7 @@ async function sweepTemporaries(folder: string): Promise<void> {
   }
 }
 
-function refuse(folder: string, plan: Plan): never {
+function refuse(folder: string, plan: CheckoutPlan): never {
   const { conflicts } = plan
   fail(
     'TARGET_CHANGED',

@@ -14,7 +14,12 @@ import type { ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
 import { readIndex } from './content-index.ts'
 import { MANIFEST_PATH, recordPath, segmentPath } from './drive-paths.ts'
 import { safeEntries } from './index-entries.ts'
-import { MAX_MANIFEST_BYTES, MAX_RECORD_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
+import {
+  MAX_CHECKOUT_BYTES,
+  MAX_MANIFEST_BYTES,
+  MAX_RECORD_BYTES,
+  MAX_SEGMENT_BYTES,
+} from './limits.ts'
 import { parseManifest } from './release-manifest.ts'
 import { checkRecord } from './release-record.ts'
 
@@ -30,7 +35,7 @@ export interface FolderRelease extends ReleaseSource {
 
 /** What `get` noted in a folder, or null when it wrote none. Throws RECORD_INVALID. */
 export async function readCheckoutState(folder: string): Promise<CheckoutFile | null> {
-  const bytes = await readSmall(join(folder, CHECKOUT_PATH), MAX_RECORD_BYTES)
+  const bytes = await readSmall(join(folder, CHECKOUT_PATH), MAX_CHECKOUT_BYTES)
   if (!bytes) return null
   const parsed = checkoutFile.safeParse(parseJson(bytes))
   if (!parsed.success)
@@ -54,6 +59,13 @@ export async function openFolderRelease(folder: string): Promise<FolderRelease> 
     })
   const record = state.release === null ? null : await readRecord(folder, state.release, state)
   return new CheckedFolder(folder, state, record, bytes, record?.contentHash ?? state.contentHash)
+}
+
+/** The text of an index segment beside a checkout, not yet checked; null when it is not there. */
+export async function readFolderSegment(folder: string, blake3: string): Promise<string | null> {
+  if (!/^[0-9a-f]{64}$/.test(blake3)) return null
+  const bytes = await readSmall(join(folder, segmentPath(blake3)), MAX_SEGMENT_BYTES)
+  return bytes?.toString('utf8') ?? null
 }
 
 /** Throws PARTIAL when `get` was interrupted before all was written into the folder. */
@@ -112,9 +124,7 @@ class CheckedFolder implements FolderRelease {
   }
 
   async segment(blake3: string): Promise<string | null> {
-    if (!/^[0-9a-f]{64}$/.test(blake3)) return null
-    const bytes = await readSmall(join(this.folder, segmentPath(blake3)), MAX_SEGMENT_BYTES)
-    return bytes?.toString('utf8') ?? null
+    return await readFolderSegment(this.folder, blake3)
   }
 
   async *fetch(files: readonly FileEntry[]): AsyncGenerator<never> {

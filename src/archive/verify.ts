@@ -64,6 +64,7 @@ export async function* verifyFolder(
 ): AsyncGenerator<WorkRecord, VerifyResult> {
   const release = await openFolderRelease(folder)
   const { partial } = release.state
+  const selected = new Set(release.state.selected)
   assertComplete(folder, release.state)
   const found = new Findings(release)
   yield found.start()
@@ -78,7 +79,7 @@ export async function* verifyFolder(
     })
     for await (const { entry, state } of compared) {
       if (entry.type === 'link') links.push(entry)
-      if (state.is === 'missing' && partial) continue
+      if (state.is === 'missing' && partial && !selected.has(entry.path)) continue
       if (state.is !== 'missing') found.count(entry)
       if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
       else if (state.is === 'other') yield found.report('changed', entry.path, state.what)

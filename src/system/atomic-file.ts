@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /** A hidden name beside `path` that no other process uses. */
@@ -19,13 +19,31 @@ export async function writeFileAtomic(
   data: string | Uint8Array,
   mode = 0o644,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  await mkdir(dirname(path), { recursive: true })
+  await writeAndRename(path, data, mode, handle => handle.sync())
+  await syncFolder(dirname(path))
+}
+
+/**
+ * Writes a whole file under a temporary name and renames it: no other process sees a half. It is not durable; what
+ * reads it after a crash must notice by its hash. The folder must be there.
+ */
+export async function writeFileRenamed(path: string, data: string | Uint8Array): Promise<void> {
+  await writeAndRename(path, data, 0o644, async () => undefined)
+}
+
+async function writeAndRename(
+  path: string,
+  data: string | Uint8Array,
+  mode: number,
+  settle: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
   const temporary = temporaryName(path)
   try {
     const handle = await open(temporary, 'wx', mode)
     try {
       await handle.writeFile(data)
-      await handle.sync()
+      await settle(handle)
     } finally {
       await handle.close()
     }
@@ -34,7 +52,6 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true })
     throw error
   }
-  await syncFolder(dirname(path))
 }
 
 /** Makes a rename in `folder` durable; file systems that cannot sync a folder are passed over. */

@@ -196,25 +196,28 @@ test('a partial checkout can be widened, and what was not asked for is not missi
   })
 })
 
+/** A release whose file `path` cannot be read. */
+const failingAt = (release: OpenRelease, path: string): OpenRelease => ({
+  record: release.record,
+  identity: release.identity,
+  manifest: release.manifest,
+  manifestText: release.manifestText,
+  entries: prefix => release.entries(prefix),
+  segment: hash => release.segment!(hash),
+  fetch: files => release.fetch(files),
+  held: files => release.held(files),
+  read: (file, signal) => {
+    if (file.path === path) throw new Error('pulled out')
+    return release.read(file, signal)
+  },
+  close: () => release.close(),
+})
+
 test('an interrupted checkout is finished by repeating it', async () => {
   const [one, two] = await releases(first, second)
   const folder = await temporaryFolder()
   await drain(checkoutRelease(one!, folder))
-  const failing: OpenRelease = {
-    record: two!.record,
-    identity: two!.identity,
-    manifest: two!.manifest,
-    manifestText: two!.manifestText,
-    entries: prefix => two!.entries(prefix),
-    segment: hash => two!.segment!(hash),
-    fetch: files => two!.fetch(files),
-    read: file => {
-      if (file.path === 'data/new.txt') throw new Error('pulled out')
-      return two!.read(file)
-    },
-    held: files => two!.held(files),
-    close: () => two!.close(),
-  }
+  const failing = failingAt(two!, 'data/new.txt')
   expect(await codeOf(drain(checkoutRelease(failing, folder)))).toBe('INTERNAL')
   await writeFile(join(folder, `.README.123.${'ab'.repeat(6)}.tmp`), 'half')
   await drain(checkoutRelease(two!, folder))
@@ -224,6 +227,63 @@ test('an interrupted checkout is finished by repeating it', async () => {
     extra: [],
     identity: { release: 2 },
   })
+})
+
+test('a partial checkout misses what was asked for and is gone, in every part that was asked for', async () => {
+  const [one] = await releases(first)
+  const folder = await temporaryFolder()
+  const only = (wanted: string) => ({ filter: (path: string) => path === wanted })
+  await drain(checkoutRelease(one!, folder, only('README')))
+  await drain(checkoutRelease(one!, folder, only('data/a.txt')))
+  expect(await verify(folder)).toMatchObject({ missing: [], partial: true, files: 2 })
+  await rm(join(folder, 'README'))
+  await rm(join(folder, 'data/a.txt'))
+  expect(await verify(folder)).toMatchObject({
+    missing: ['README', 'data/a.txt'],
+    changed: [],
+    extra: [],
+    partial: true,
+  })
+  await drain(checkoutRelease(one!, folder, only('data/a.txt')))
+  expect(await verify(folder)).toMatchObject({ missing: [], partial: true, files: 1 })
+})
+
+test('after interrupted checkouts a newer release needs no force, and changes of the user are kept', async () => {
+  const contents = ['0', '1', '2', '3'].map(n => ({ a: `a${n}`, [`only-${n}`]: n, z: `z${n}` }))
+  const opened = await releases(...contents)
+  for (const begunBefore of [false, true]) {
+    const folder = await temporaryFolder()
+    if (begunBefore) await drain(checkoutRelease(opened[0]!, folder))
+    for (const release of [opened[1]!, opened[2]!]) {
+      expect(await codeOf(drain(checkoutRelease(failingAt(release, 'z'), folder)))).toBe('INTERNAL')
+      expect(await readFile(join(folder, 'a'), 'utf8')).toBe(`a${release.identity.release! - 1}`)
+    }
+    await writeFile(join(folder, 'a'), 'mine')
+    expect(await codeOf(drain(checkoutRelease(opened[3]!, folder)))).toBe('TARGET_CHANGED')
+    await writeFile(join(folder, 'a'), 'a1')
+    await drain(checkoutRelease(opened[3]!, folder))
+    expect(await verify(folder)).toMatchObject({
+      missing: [],
+      changed: [],
+      extra: [],
+      files: 3,
+      identity: { release: 4 },
+    })
+  }
+})
+
+test('a checkout heals index segments beside it that a crash left empty, and leaves right ones alone', async () => {
+  const [one] = await releases(first)
+  const folder = await temporaryFolder()
+  await drain(checkoutRelease(one!, folder))
+  const segment = join(folder, `.repro/index/${one!.manifest.index.blake3}.jsonl`)
+  const { ino } = await lstat(segment)
+  await drain(checkoutRelease(one!, folder))
+  expect((await lstat(segment)).ino).toBe(ino)
+  await writeFile(segment, '')
+  expect(await codeOf(verify(folder))).toBe('HASH_MISMATCH')
+  expect((await drain(checkoutRelease(one!, folder, { force: true }))).result.written).toBe(0)
+  expect(await codeOf(verify(folder))).toBe('no error')
 })
 
 test('a stored release is re-hashed', async () => {
