@@ -14,7 +14,12 @@ export const log = defineCommand<Flags>({
   exitCodes: [0, 2, 4, 5],
   examples: ['repro log <key>'],
   configure(command) {
-    command.argument('<ref>', 'a key, a repro:// link or a name').option('--offline', 'ask no peer')
+    command
+      .argument(
+        '<ref>',
+        'a key, a repro:// link, a name, or a folder that was published or fetched',
+      )
+      .option('--offline', 'ask no peer')
   },
   async run({ args, flags }, context) {
     const options = { signal: context.signal, ...(flags.offline ? { offline: true } : {}) }
