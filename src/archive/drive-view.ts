@@ -2,6 +2,7 @@ import type Hypercore from 'hypercore'
 import type Hyperdrive from 'hyperdrive'
 import type { DriveBlob, DriveNode } from 'hyperdrive'
 import { fail } from '../core/errors.ts'
+import { decodeBlockMap, MAX_MAP_BLOCKS, type MappedBlock, malformed } from './block-map.ts'
 import type { Patience } from './patience.ts'
 import { isDamage } from './store-errors.ts'
 
@@ -90,29 +91,50 @@ export class DriveView {
   /** The bytes of a blob, at most `maxBytes` of them whatever the drive says. */
   async *stream(blob: DriveBlob, maxBytes: number): AsyncGenerator<Uint8Array> {
     let left = maxBytes
-    for await (const chunk of this.#chunks(blob)) {
+    for await (const chunk of this.#chunks(blob, maxBytes)) {
       if (chunk.length > left) fail('HASH_MISMATCH', `a file has more than ${maxBytes} bytes`)
       left -= chunk.length
       yield chunk
     }
   }
 
-  async *#chunks(blob: DriveBlob): AsyncGenerator<Uint8Array> {
-    const blobs = await this.#blobs()
-    if (blob.blockMap) {
-      yield* this.patience.each(blobs.createReadStream(blob, this.patience.options))
+  /**
+   * The blocks of a blob with a block map, which is brought here for it.
+   * Throws HASH_MISMATCH for a map that is malformed or names more than `maxBytes`.
+   */
+  async blockMap(blob: DriveBlob, maxBytes: number): Promise<MappedBlock[]> {
+    if (blob.blockLength > MAX_MAP_BLOCKS) malformed(`has ${blob.blockLength} parts`)
+    const parts: Buffer[] = []
+    for await (const part of this.#blocks(blob.blockLength, i => blob.blockOffset + i))
+      parts.push(part)
+    return decodeBlockMap(parts, blob.blockOffset, maxBytes)
+  }
+
+  async *#chunks(blob: DriveBlob, maxBytes: number): AsyncGenerator<Uint8Array> {
+    if (!blob.blockMap) {
+      yield* this.#blocks(blob.blockLength, i => blob.blockOffset + i)
       return
     }
-    const end = blob.blockOffset + blob.blockLength
+    const map = await this.blockMap(blob, maxBytes)
+    let at = 0
+    for await (const block of this.#blocks(map.length, i => map[i]!.index)) {
+      if (block.length !== map[at++]!.byteLength) malformed('gives a block another length')
+      yield block
+    }
+  }
+
+  /** Blocks in order, a few of them asked for ahead. */
+  async *#blocks(count: number, indexOf: (i: number) => number): AsyncGenerator<Buffer> {
+    const { core } = await this.#blobs()
     const ahead: Promise<Buffer | null>[] = []
     const fetchBlock = (index: number) => {
-      const block = this.#block(blobs.core, index)
+      const block = this.#block(core, index)
       block.catch(() => undefined)
       ahead.push(block)
     }
-    let next = blob.blockOffset
-    for (let index = blob.blockOffset; index < end; index++) {
-      while (next < end && next < index + READ_AHEAD_BLOCKS) fetchBlock(next++)
+    let next = 0
+    for (let i = 0; i < count; i++) {
+      while (next < count && next < i + READ_AHEAD_BLOCKS) fetchBlock(indexOf(next++))
       const block = await this.patience.wait(ahead.shift()!)
       if (block === null)
         fail('NO_PEER', 'not all bytes of the file are here', {

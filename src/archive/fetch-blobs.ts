@@ -1,19 +1,18 @@
 import type Hypercore from 'hypercore'
 import type { DriveBlob } from 'hyperdrive'
 import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
+import { fail } from '../core/errors.ts'
 import { parallel } from '../system/parallel.ts'
+import { malformed } from './block-map.ts'
+import { type BlockRange, isIn, mergeRanges, missingRanges } from './block-ranges.ts'
 import type { DriveView } from './drive-view.ts'
 
 type BlobOf = (view: DriveView, file: FileEntry) => Promise<{ readonly blob: DriveBlob }>
 
-interface BlockRange {
-  readonly start: number
-  end: number
-  bytes: number
-}
-
 const LOOKUPS_AT_ONCE = 32
 const PROGRESS_MS = 200
+/** A peer may be asked twice for a block; more than that of what a file has is no honest writer's. */
+const SLACK_BYTES = 16 << 20
 
 /**
  * Brings the blocks of `files` here, only those that are missing, as contiguous ranges.
@@ -27,18 +26,21 @@ export async function* fetchBlobs(
 ): AsyncGenerator<WorkRecord> {
   const totalBytes = files.reduce((sum, file) => sum + file.size, 0)
   if (files.length === 0) return
-  const blobs: DriveBlob[] = []
+  const plain: BlockRange[] = []
+  const mapped: { readonly blob: DriveBlob; readonly size: number }[] = []
   let missing = 0
-  const core = await view.blobs()
-  for await (const { blob } of parallel(files, LOOKUPS_AT_ONCE, file => blobOf(view, file))) {
-    if (blob.byteLength > 0) blobs.push(blob)
-  }
-  const ranges = await missingRanges(core, mergeRanges(blobs), bytes => {
-    missing += bytes
-  })
   let received = 0
-  const onDownload = (_index: number, bytes: number) => {
-    received += bytes
+  let told = false
+  const core = await view.blobs()
+  const lookUp = async (file: FileEntry) => ({ file, blob: (await blobOf(view, file)).blob })
+  for await (const { file, blob } of parallel(files, LOOKUPS_AT_ONCE, lookUp)) {
+    if (blob.blockMap) mapped.push({ blob, size: file.size })
+    else if (blob.byteLength > 0)
+      plain.push({
+        start: blob.blockOffset,
+        end: blob.blockOffset + blob.blockLength,
+        bytes: blob.byteLength,
+      })
   }
   const record = (): WorkRecord => ({
     action: 'progress',
@@ -48,23 +50,44 @@ export async function* fetchBlobs(
     totalFiles: files.length,
     peers: peers(),
   })
-  // What is all here is no work, and nothing to tell.
-  if (ranges.length === 0 && !blobs.some(blob => blob.blockMap)) return
-  yield record()
-  if (ranges.length > 0) {
+  async function* bring(all: readonly BlockRange[]): AsyncGenerator<WorkRecord> {
+    const ranges = await missingRanges(core, all, view.patience, bytes => {
+      missing += bytes
+    })
+    // What is all here is no work, and nothing to tell.
+    if (ranges.length === 0) return
+    told = true
+    yield record()
     if (view.patience.offline) await view.patience.wait(Promise.reject(notHere()))
+    const before = received
+    const allowed = 2 * all.reduce((sum, range) => sum + range.bytes, 0) + SLACK_BYTES
+    const onDownload = (index: number, bytes: number) => {
+      if (isIn(ranges, index)) received += bytes
+    }
     core.on('download', onDownload)
     try {
-      yield* download(core, ranges, view, record)
+      for await (const step of download(core, ranges, view, record)) {
+        if (received - before > allowed) tooLong(allowed)
+        yield step
+      }
     } finally {
       core.off('download', onDownload)
     }
   }
-  for (const blob of blobs) {
-    // A block map names blocks elsewhere in the core: reading it through brings them here.
-    if (blob.blockMap) for await (const _ of view.stream(blob, Number.MAX_SAFE_INTEGER));
+  yield* bring(mergeRanges(plain))
+  // A block map names blocks elsewhere in the core. One file at a time: maps of strangers are large.
+  for (const { blob, size } of mapped) {
+    const blocks = await view.blockMap(blob, size)
+    const bytes = blocks.reduce((sum, block) => sum + block.byteLength, 0)
+    if (bytes !== size) malformed(`names ${bytes} bytes, the index says ${size}`)
+    const ranges = blocks.map(block => ({
+      start: block.index,
+      end: block.index + 1,
+      bytes: block.byteLength,
+    }))
+    yield* bring(mergeRanges(ranges))
   }
-  yield { ...record(), bytes: totalBytes, files: files.length }
+  if (told) yield { ...record(), bytes: totalBytes, files: files.length }
 }
 
 async function* download(
@@ -90,42 +113,10 @@ async function* download(
   }
 }
 
-function mergeRanges(blobs: readonly DriveBlob[]): BlockRange[] {
-  const sorted = [...blobs].sort((a, b) => a.blockOffset - b.blockOffset)
-  const merged: BlockRange[] = []
-  for (const { blockOffset: start, blockLength, byteLength: bytes } of sorted) {
-    const last = merged.at(-1)
-    const end = start + blockLength
-    if (last && start < last.end) last.end = Math.max(last.end, end)
-    else if (last && start === last.end) {
-      last.end = end
-      last.bytes += bytes
-    } else merged.push({ start, end, bytes })
-  }
-  return merged
-}
-
-/** The parts of `ranges` that are not here; `onMissing` is told about how many bytes they have. */
-async function missingRanges(
-  core: Hypercore,
-  ranges: readonly BlockRange[],
-  onMissing: (bytes: number) => void,
-): Promise<BlockRange[]> {
-  const missing: BlockRange[] = []
-  for (const range of ranges) {
-    if (await core.has(range.start, range.end)) continue
-    const perBlock = range.bytes / (range.end - range.start)
-    let count = 0
-    for (let index = range.start; index < range.end; index++) {
-      if (await core.has(index)) continue
-      count++
-      const last = missing.at(-1)
-      if (last && last.end === index) last.end++
-      else missing.push({ start: index, end: index + 1, bytes: 0 })
-    }
-    onMissing(Math.round(perBlock * count))
-  }
-  return missing
+function tooLong(allowed: number): never {
+  fail('HASH_MISMATCH', `the files have more bytes than the index says: over ${allowed} came`, {
+    hints: ['the release contradicts itself: whoever published it used no honest tool'],
+  })
 }
 
 function notHere(): Error {

@@ -86,10 +86,6 @@ declare module 'hyperdrive' {
   }
   export interface Blobs {
     readonly core: Hypercore
-    createReadStream(
-      blob: DriveBlob,
-      options?: { wait?: boolean },
-    ): AsyncIterable<Buffer> & { destroy(): void }
   }
   export default class Hyperdrive extends EventEmitter {
     constructor(store: Corestore, key?: Buffer | null, options?: Record<string, unknown>)

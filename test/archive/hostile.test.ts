@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import Corestore from 'corestore'
 import Hyperbee from 'hyperbee'
 import Hyperdrive from 'hyperdrive'
@@ -291,6 +292,118 @@ test('blobs that point beyond the drive, or are malformed', async () => {
   const [a, b] = (await all(release.entries())) as FileEntry[]
   expect(await codeOf(bytesOf(release.read(a!)))).toBe('NO_PEER')
   expect(await codeOf(bytesOf(release.read(b!)))).toBe('RECORD_INVALID')
+})
+
+test('a blob of more blocks than the drive has: what is there is looked for, the rest waited for', async () => {
+  const size = 1 << 26
+  const huge: FileEntry = { path: 'a', type: 'file', size, blake3: '0'.repeat(64) }
+  const copy = await forge({
+    index: line(huge),
+    totals: { entries: 1, files: 1, bytes: size },
+    after: async drive => {
+      const blob = { blockOffset: 0, blockLength: size, byteOffset: 0, byteLength: size }
+      await drive.putEntry('/a', { blob })
+    },
+  })
+  const release = await copy.openRelease({}, near)
+  expect(await codeOf(all(release.fetch([huge])))).toBe('NO_PEER')
+})
+
+type Uint = number | readonly [9, bigint]
+const uint = (value: Uint): Buffer => {
+  const bytes = Buffer.alloc(9)
+  if (typeof value !== 'number') {
+    bytes[0] = 0xff
+    bytes.writeBigUInt64LE(value[1], 1)
+    return bytes
+  }
+  if (value < 0xfd) return Buffer.from([value])
+  bytes[0] = value < 0x10000 ? 0xfd : 0xfe
+  if (value < 0x10000) bytes.writeUInt16LE(value, 1)
+  else bytes.writeUInt32LE(value, 1)
+  return bytes.subarray(0, value < 0x10000 ? 3 : 5)
+}
+
+test('a file that Hyperdrive itself wrote with a block map', async () => {
+  const bytes = Buffer.alloc(300 * 65_536, 'same bytes, again and again; ')
+  const whole = { ...(file('a') as FileEntry), size: bytes.length, blake3: blake3(bytes) }
+  const copy = await forge({
+    index: line(whole),
+    totals: { entries: 1, files: 1, bytes: bytes.length },
+    after: async drive => {
+      const { createWriteStream } = drive as unknown as {
+        createWriteStream(path: string, options: { dedup: true }): Writable
+      }
+      const stream = createWriteStream.call(drive, '/a', { dedup: true })
+      for (let at = 0; at < bytes.length; at += 65_536)
+        stream.write(bytes.subarray(at, at + 65_536))
+      await new Promise(resolve => stream.end(() => resolve(null)).once('close', resolve))
+      const entry = (await drive.entry('/a'))!.value as { blob: { blockMap: boolean } }
+      expect(entry.blob.blockMap).toBe(true)
+    },
+  })
+  const release = await copy.openRelease({}, near)
+  await all(release.fetch([whole]))
+  expect(bytes.equals(await bytesOf(release.read(whole)))).toBe(true)
+})
+
+test('a file with a block map is read; one whose map names other bytes than the index is refused', async () => {
+  const parts = ['one', 'two', 'three']
+  const text = [0, 1, 0, 2].map(i => parts[i]).join('')
+  const whole = file('a', text) as FileEntry
+  /** Puts the file with a map of these entries, each a part and its length; a part may be one that is not there. */
+  const mapOf = async (
+    entries: readonly (readonly [Uint, Uint])[],
+    change: (map: Buffer) => Buffer[] = map => [map],
+    more: object = {},
+  ) => {
+    const copy = await forge({
+      index: line(whole),
+      totals: { entries: 1, files: 1, bytes: text.length },
+      after: async drive => {
+        const { core } = (await drive.getBlobs())!
+        const first = core.length
+        await core.append(parts.map(part => Buffer.from(part)))
+        const at = (index: Uint) => uint(typeof index === 'number' ? index + first : index)
+        const list = entries.flatMap(([index, length]) => [at(index), uint(length)])
+        const maps = change(Buffer.concat([uint(0), uint(entries.length), ...list]))
+        const blob = {
+          blockOffset: core.length,
+          byteOffset: core.byteLength,
+          blockLength: maps.length,
+          byteLength: maps.reduce((sum, map) => sum + map.length, 0),
+          blockMap: true,
+          ...more,
+        }
+        await core.append(maps)
+        await drive.putEntry('/a', { blob })
+      },
+    })
+    const release = await copy.openRelease({}, near)
+    const fetched = await codeOf(all(release.fetch([whole])))
+    const read = await bytesOf(release.read(whole)).then(String, error => error.code)
+    return [fetched, read]
+  }
+  const honest: [number, number][] = [0, 1, 0, 2].map(i => [i, parts[i]!.length])
+  const refused = ['HASH_MISMATCH', 'HASH_MISMATCH']
+  expect(await mapOf(honest)).toEqual(['no error', text])
+  expect(await mapOf(Array(5000).fill([0, 3]))).toEqual(refused)
+  expect(await mapOf(Array(8193).fill([0, 3]))).toEqual(refused)
+  expect(await mapOf([...honest, [0, 3]])).toEqual(refused)
+  expect(await mapOf([...honest, [0, 0]])).toEqual(refused)
+  expect(await mapOf([...honest.slice(1), [9, 3]])).toEqual(refused)
+  expect(await mapOf([...honest.slice(1), [[9, 2n ** 63n], 3]])).toEqual(refused)
+  expect(await mapOf([...honest.slice(1), [0, [9, 2n ** 63n]]])).toEqual(refused)
+  expect(await mapOf(honest, map => [map.subarray(0, -1)])).toEqual(refused)
+  expect(await mapOf(honest, map => [Buffer.concat([Buffer.from([1]), map.subarray(1)])])).toEqual(
+    refused,
+  )
+  expect(await mapOf(honest, map => [map, map])).toEqual(refused)
+  expect(await mapOf(honest, map => [map], { blockLength: 1 << 26 })).toEqual(refused)
+  expect((await mapOf(honest.map(([index]) => [index, 1])))[0]).toBe('HASH_MISMATCH')
+  // The right sum of wrong lengths: found as soon as a block is read.
+  const shifted = [2, 4, 4, 4].map((length, i): [number, number] => [honest[i]![0], length])
+  expect((await mapOf(shifted))[1]).toBe('HASH_MISMATCH')
 })
 
 test('links that leave by way of another: nothing is written, and a copy with them is not verified', async () => {
