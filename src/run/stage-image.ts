@@ -4,6 +4,7 @@ import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
 import type { AppClosure } from '../core/app-closure.ts'
 import { fail } from '../core/errors.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
+import { checkImageManifest } from '../image/image-manifest.ts'
 import { readSearchPath } from './image-config.ts'
 import { assertRoom } from './room.ts'
 import { checkRootfs, noteRootfsState } from './rootfs-state.ts'
@@ -41,7 +42,15 @@ export async function* stageImage(
       .filter(file => file.path.includes('/blobs/sha256/'))
       .map(file => [`sha256:${file.path.slice(file.path.lastIndexOf('/') + 1)}`, file]),
   )
-  yield* source.fetch([blobOf(image.config)], signal)
+  const named = {
+    manifestDigest: image.digest,
+    config: image.config,
+    layers: image.layers,
+    openBlob: (digest: string) => source.read(blobOf(digest), signal),
+  }
+  yield* source.fetch([blobOf(image.digest), blobOf(image.config)], signal)
+  // An image of this digest that is here already is used only with the configuration that belongs to it.
+  await checkImageManifest(named)
   const searchPath = await readSearchPath(image.config, source.read(blobOf(image.config), signal))
   const found = await checkRootfs(path, options)
   if (found !== 'damaged') return { digest: image.digest, path, searchPath }
@@ -52,18 +61,12 @@ export async function* stageImage(
     cache,
     image.layers.reduce((sum, layer) => sum + layer.size, 0),
   )
-  const needed = [image.digest, ...image.layers.map(layer => layer.digest)].map(blobOf)
-  yield* source.fetch(needed, signal)
-  const { unpackImage } = await import('../image/unpack/unpack-image.ts')
-  const unpacked = yield* unpackImage(
-    {
-      manifestDigest: image.digest,
-      layers: image.layers,
-      openBlob: digest => source.read(blobOf(digest), signal),
-    },
-    cache,
+  yield* source.fetch(
+    image.layers.map(layer => blobOf(layer.digest)),
     signal,
   )
+  const { unpackImage } = await import('../image/unpack/unpack-image.ts')
+  const unpacked = yield* unpackImage(named, cache, signal)
   await noteRootfsState(unpacked.path)
   return { digest: image.digest, path: unpacked.path, searchPath }
 

@@ -7,13 +7,10 @@ import { type Header, pack } from 'tar-stream'
 import { onTestFinished } from 'vitest'
 import type { AuthorImage, WorkRecord } from '../../schemas/index.ts'
 import { ReproError } from '../../src/core/errors.ts'
+import type { ImageToUnpack } from '../../src/image/image-manifest.ts'
 import { type ImportedImage, importImage } from '../../src/image/import-image.ts'
 import { formatManifest } from '../../src/image/oci.ts'
-import {
-  type ImageToUnpack,
-  type UnpackedImage,
-  unpackImage,
-} from '../../src/image/unpack/unpack-image.ts'
+import { type UnpackedImage, unpackImage } from '../../src/image/unpack/unpack-image.ts'
 
 /** A folder of this test's own, gone afterwards. */
 export async function testFolder(): Promise<string> {
@@ -57,6 +54,7 @@ export async function importFrom(
 export function imageOf(imported: ImportedImage): ImageToUnpack {
   return {
     manifestDigest: imported.resolved.digest,
+    config: imported.resolved.config,
     layers: imported.resolved.layers,
     openBlob: digest =>
       createReadStream(join(imported.layout, 'blobs/sha256', digest.replace('sha256:', ''))),
@@ -88,11 +86,13 @@ export const sha256 = (bytes: Uint8Array): `sha256:${string}` =>
 /** An image of these layers, as a bundle gives it: everything named by its right digest. */
 export function imageOfLayers(layers: readonly Buffer[]): ImageToUnpack {
   const names = layers.map(bytes => ({ digest: sha256(bytes), size: bytes.length }))
-  const manifest = formatManifest({ digest: sha256(Buffer.from('{}')), size: 2 }, names)
+  const config = sha256(Buffer.from('{}'))
+  const manifest = formatManifest({ digest: config, size: 2 }, names)
   const blobs = new Map(layers.map(bytes => [sha256(bytes) as string, bytes]))
   blobs.set(sha256(manifest), manifest)
   return {
     manifestDigest: sha256(manifest),
+    config,
     layers: names,
     async *openBlob(digest) {
       yield blobs.get(digest)!

@@ -5,7 +5,15 @@ import { describe, expect, test } from 'vitest'
 import { MOUNT_POINTS } from '../../src/image/mount-points.ts'
 import { rootfsTreeHash } from '../../src/image/rootfs-hash.ts'
 import { unpackImage } from '../../src/image/unpack/unpack-image.ts'
-import { errorOf, imageOfLayers, type Member, tarOf, testFolder, unpack } from './helpers.ts'
+import {
+  errorOf,
+  imageOfLayers,
+  type Member,
+  sha256,
+  tarOf,
+  testFolder,
+  unpack,
+} from './helpers.ts'
 
 async function unpackTars(...tars: (readonly Member[])[]) {
   const cache = await testFolder()
@@ -328,6 +336,12 @@ describe('bytes that are not those named', () => {
     expect((await errorOf(unpack(mixed, cache))).code).toBe('HASH_MISMATCH')
     await unpack(honest, cache)
     expect((await errorOf(unpack(mixed, cache))).code).toBe('HASH_MISMATCH')
+  })
+
+  test('a configuration that the manifest does not name is refused', async () => {
+    const honest = imageOfLayers([await tarOf([{ name: 'a', text: 'honest' }])])
+    const other = { ...honest, config: sha256(Buffer.from('{"config":{}}')) }
+    expect((await errorOf(unpack(other, await testFolder()))).code).toBe('HASH_MISMATCH')
   })
 })
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   appendFileSync,
   mkdtempSync,
@@ -13,7 +14,7 @@ import type { ResolvedApp } from '../../schemas/index.ts'
 import { type ImportedImage, importImage } from '../../src/image/import-image.ts'
 import { executeStage } from '../../src/run/execute-stage.ts'
 import { runRelease } from '../../src/run/run.ts'
-import { stageFolder } from '../../src/run/stage.ts'
+import { stageFolder, stageRelease } from '../../src/run/stage.ts'
 import { probeRuntimes } from '../../src/runtime/probe.ts'
 import { requires } from '../helpers/requires.ts'
 import { makeSource, type TestSource } from './folder-source.ts'
@@ -61,6 +62,25 @@ function sourceOf(
     },
   })
 }
+
+test('another configuration under the digest of an image is refused, also when the image is here', async () => {
+  const config = '{"config":{"Env":["PATH=/evil"]}}'
+  const hex = createHash('sha256').update(config).digest('hex')
+  const evil = makeSource({
+    files: { [`.repro/images/tools/blobs/sha256/${hex}`]: config },
+    images: {
+      tools: { ...image, resolved: { ...image.resolved, config: `sha256:${hex}` } },
+    },
+    apps: { default: { image: 'tools', command: ['true'] } },
+  })
+  const stage = async (source: TestSource) => {
+    const work = stageRelease(source, 'default', { cache: bench.cache })
+    for (let step = await work.next(); !step.done; ) step = await work.next()
+  }
+  await expect(stage(evil)).rejects.toMatchObject({ code: 'HASH_MISMATCH' })
+  await stage(sourceOf('true'))
+  await expect(stage(evil)).rejects.toMatchObject({ code: 'HASH_MISMATCH' })
+})
 
 function processesWith(text: string): string[] {
   return readdirSync('/proc').filter(name => {
@@ -190,7 +210,9 @@ test('an image that is there twice is unpacked once, for all apps and releases',
   const other = sourceOf('cat data/a.txt > out/o')
   const { receipt } = await bench.run(other)
   expect(receipt.verdict).toBe('differs')
-  expect(other.fetched.filter(path => path.includes('/blobs/')).length).toBeLessThanOrEqual(1)
+  // Its manifest and configuration, which are small: no layer.
+  const layers = image.resolved.layers.map(layer => layer.digest.replace('sha256:', ''))
+  expect(other.fetched.filter(path => layers.some(hex => path.endsWith(hex)))).toEqual([])
   expect(readdirSync(join(bench.cache, 'rootfs')).filter(name => !name.includes('.'))).toHaveLength(
     1,
   )

@@ -1,33 +1,22 @@
-import { createHash } from 'node:crypto'
 import { chmod, lstat, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { sha256Digest, type WorkRecord } from '../../../schemas/index.ts'
 import { type Digest, hexOf } from '../../core/digest.ts'
-import { fail, ReproError } from '../../core/errors.ts'
+import { ReproError } from '../../core/errors.ts'
 import { writeFileAtomic } from '../../system/atomic-file.ts'
 import { makeScratchFolder } from '../../system/scratch-folder.ts'
-import { MAX_DOCUMENT_BYTES, MAX_LAYERS } from '../limits.ts'
-import { ociManifest, parseDocument } from '../oci.ts'
+import {
+  checkImageManifest,
+  type ImageToUnpack,
+  type LayerName,
+  otherLayers,
+} from '../image-manifest.ts'
 import type { TreeHash } from '../rootfs-hash.ts'
 import { StreamSource } from '../tar/byte-source.ts'
 import { readTar } from '../tar/tar-reader.ts'
 import { CheckedBytes } from './checked-bytes.ts'
 import { RootfsWriter } from './rootfs-writer.ts'
-
-interface LayerName {
-  /** diffID: SHA-256 of the uncompressed tar. */
-  readonly digest: string
-  readonly size: number
-}
-
-export interface ImageToUnpack {
-  /** Digest of the OCI manifest; its bytes are asked for by `openBlob` too, and must name `layers`. */
-  readonly manifestDigest: string
-  readonly layers: readonly LayerName[]
-  /** The bytes of a blob, not yet checked. */
-  openBlob(digest: string): AsyncIterable<Uint8Array>
-}
 
 export interface UnpackedImage {
   readonly path: string
@@ -71,7 +60,7 @@ export async function* unpackImage(
   const scratch = await makeScratchFolder(cache, 'rootfs')
   const writer = new RootfsWriter(scratch)
   try {
-    await checkManifest(image)
+    await checkImageManifest(image)
     let done = 0
     for (const layer of image.layers) {
       for await (const bytes of unpackLayer(image, layer, writer, signal))
@@ -133,36 +122,6 @@ async function keep(scratch: string, path: string, facts: Marker): Promise<void>
   await rename(scratch, path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
   })
-}
-
-/** The manifest's own bytes bind its digest to the layers; else one bundle could put its layers under another's digest. */
-async function checkManifest(image: ImageToUnpack): Promise<void> {
-  if (image.layers.length > MAX_LAYERS)
-    fail('IMAGE_INVALID', `the image has ${image.layers.length} layers, more than ${MAX_LAYERS}`)
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of image.openBlob(image.manifestDigest)) {
-    size += chunk.length
-    if (size > MAX_DOCUMENT_BYTES) fail('IMAGE_INVALID', 'the manifest of the image is too large')
-    chunks.push(chunk)
-  }
-  const bytes = Buffer.concat(chunks)
-  const found = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-  if (found !== image.manifestDigest)
-    fail(
-      'HASH_MISMATCH',
-      `the image manifest has the digest ${found} instead of ${image.manifestDigest}`,
-      { hints: ['the copy is damaged or dishonest: nothing of it was used; try another peer'] },
-    )
-  const { layers } = parseDocument(ociManifest, bytes, 'manifest')
-  const same =
-    layers.length === image.layers.length &&
-    layers.every((layer, i) => layer.digest === image.layers[i]!.digest)
-  if (!same) otherLayers(image.manifestDigest)
-}
-
-function otherLayers(digest: string): never {
-  return fail('HASH_MISMATCH', `the layers of the image ${digest} are not those its manifest names`)
 }
 
 /** Yields the bytes read so far, now and then. */
