@@ -38,6 +38,17 @@ const apps: Manifest['apps'] = {
     refuse: [],
   },
 }
+const digest = `sha256:${'0'.repeat(64)}`
+const images: Manifest['images'] = {
+  tools: {
+    digest,
+    config: digest,
+    architecture: 'amd64',
+    os: 'linux',
+    layers: [{ digest, size: 0 }],
+    origin: { kind: 'host', programs: ['sh'] },
+  },
+}
 
 async function shared(): Promise<{
   ref: string
@@ -45,7 +56,7 @@ async function shared(): Promise<{
   target: string
 }> {
   const author = await newSettings({ listen: { host: '127.0.0.1', port: 0 } })
-  const { key } = await publishFiles(author, files, { apps })
+  const { key } = await publishFiles(author, files, { apps, images })
   const { listening } = await startSharer(author)
   const target = await mkdtemp(join(tmpdir(), 'repro-get-'))
   onTestFinished(() => rm(target, { recursive: true, force: true }))
