@@ -5,7 +5,13 @@ import { excerpt } from '../../src/run/compare/difference.ts'
 it('says each figure of a comparison once', () => {
   const message = '2 cells differ within the tolerance; largest difference 0.000500 absolute'
   const figures = { size: 10, differences: 0, maxAbsolute: 0.0005, maxRelative: 0.1 }
-  const common = { path: 'a.tsv', compare: 'table', ...figures } as const
+  const common = {
+    path: 'a.tsv',
+    compare: 'table',
+    blake3: null,
+    expected: null,
+    ...figures,
+  } as const
   expect(describeOutput({ ...common, status: 'within tolerance', message })).toBe(
     `within tolerance: ${message}`,
   )
