@@ -18,6 +18,9 @@ import { safeEntries } from './index-entries.ts'
 import { MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
 import { parseManifest } from './release-manifest.ts'
 
+const READERS_KEPT = 8
+const ENTRIES_KEPT = 100_000
+
 /** What a release needs of its bundle. */
 export interface ReleaseHost {
   /** A view of the drive at a length. */
@@ -34,6 +37,11 @@ export class StoreRelease implements OpenRelease {
   readonly #host: ReleaseHost
   readonly #limits: ReadLimits
   readonly #view: DriveView
+  /** Views that `read` keeps open, by the signal that ends their waits. */
+  readonly #readers = new Map<AbortSignal | undefined, DriveView>()
+  /** Entries that were looked up, by path; so many, and no more. */
+  readonly #known = new Map<string, DriveEntry>()
+  #closed = false
 
   private constructor(
     host: ReleaseHost,
@@ -87,33 +95,57 @@ export class StoreRelease implements OpenRelease {
   async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {
     const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
     try {
-      yield* fetchBlobs(view, files, () => this.#host.peers(), entryOf)
+      yield* fetchBlobs(view, files, () => this.#host.peers(), this.#entryOf)
     } finally {
       await view.close()
     }
   }
 
   async *read(file: FileEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
+    const view = this.#reader(signal)
     try {
-      const { blob } = await entryOf(view, file)
+      const { blob } = await this.#entryOf(view, file)
       yield* view.stream(blob, file.size)
     } finally {
-      await view.close()
+      if (!this.#isKept(view)) await view.close()
     }
   }
 
   async held(files: readonly FileEntry[]): Promise<number> {
     const view = this.#host.view(this.record.driveVersion, { ...this.#limits, stallMs: 0 })
     try {
-      return await countHeld(view, files, entryOf)
+      return await countHeld(view, files, this.#entryOf)
     } finally {
       await view.close()
     }
   }
 
   async close(): Promise<void> {
-    await this.#view.close()
+    this.#closed = true
+    await Promise.all([this.#view, ...this.#readers.values()].map(view => view.close()))
+    this.#readers.clear()
+    this.#known.clear()
+  }
+
+  /** A view for reading: opening one costs more than reading a small file, so they are kept, but not without end. */
+  #reader(signal: AbortSignal | undefined): DriveView {
+    const kept = this.#readers.get(signal)
+    if (kept) return kept
+    const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
+    if (!this.#closed && this.#readers.size < READERS_KEPT) this.#readers.set(signal, view)
+    return view
+  }
+
+  #isKept(view: DriveView): boolean {
+    return [...this.#readers.values()].includes(view)
+  }
+
+  /** Looks an entry up and remembers it: whoever fetches a file reads it next. */
+  readonly #entryOf = async (view: DriveView, file: FileEntry): Promise<FileInDrive> => {
+    const known = this.#known.get(file.path)
+    const entry = known ?? (await view.entry(file.path))
+    if (entry && this.#known.size < ENTRIES_KEPT) this.#known.set(file.path, entry)
+    return checked(entry, file)
   }
 
   #limitsWith(signal: AbortSignal | undefined): ReadLimits {
@@ -123,12 +155,10 @@ export class StoreRelease implements OpenRelease {
   }
 }
 
+type FileInDrive = DriveEntry & { readonly blob: NonNullable<DriveEntry['blob']> }
+
 /** The drive's entry of a file of the index. Throws HASH_MISMATCH when it cannot hold that file. */
-async function entryOf(
-  view: DriveView,
-  file: FileEntry,
-): Promise<DriveEntry & { blob: NonNullable<DriveEntry['blob']> }> {
-  const entry = await view.entry(file.path)
+function checked(entry: DriveEntry | null, file: FileEntry): FileInDrive {
   const { blob } = entry ?? { blob: null }
   if (!entry || !blob) return mismatch(file, 'is not in the drive')
   if (!blob.blockMap && blob.byteLength !== file.size)

@@ -9,7 +9,7 @@ import type { PublishResult } from '../../src/core/home.ts'
 import { openSeed } from '../../src/system/seed.ts'
 import { requires } from '../helpers/requires.ts'
 import { buildChild, start } from './child-process.ts'
-import { codeOf, drain, openHome, publish, temporaryFolder } from './helpers.ts'
+import { all, bytesOf, codeOf, drain, openHome, publish, temporaryFolder } from './helpers.ts'
 
 let program = ''
 let remove = async () => {}
@@ -150,4 +150,30 @@ test('a full disk ends with DISK_FULL, and the next publish carries on', async t
   const second = await child.line<{ attempt: object }>(value => 'attempt' in value)
   expect(first.attempt).toMatchObject({ code: 'DISK_FULL' })
   expect(second.attempt).toEqual({ release: 1, changed: [], missing: [] })
+})
+
+test('reads of one release share what they opened, and each ends with its own signal', async () => {
+  const { store } = await openHome()
+  const bundle = await store.create()
+  await publish(bundle, Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${i}`, `${i}`])))
+  const release = await bundle.openRelease({}, { history: 'cheap', stallMs: 0 })
+  const files = (await all(release.entries())).filter(entry => entry.type === 'file')
+  const read = async (i: number, signal?: AbortSignal) =>
+    (await bytesOf(release.read(files[i]!, signal))).toString()
+  const signals = Array.from({ length: 20 }, () => new AbortController())
+  const texts = await Promise.all(files.map((_, i) => read(i, signals[i % 20]!.signal)))
+  expect(texts).toEqual(files.map(({ path }) => path.slice(1)))
+  for (const i of [0, 19]) signals[i]!.abort()
+  expect(await codeOf(read(0, signals[0]!.signal))).toBe('INTERRUPTED')
+  expect(await codeOf(read(1, signals[19]!.signal))).toBe('INTERRUPTED')
+  expect(await read(2, signals[1]!.signal)).toBe(texts[2])
+  expect(await read(3)).toBe(texts[3])
+  const wrong = { ...files[4]!, size: 100 }
+  expect(await codeOf(bytesOf(release.read(wrong)))).toBe('HASH_MISMATCH')
+  const absent = { ...files[4]!, path: 'absent' }
+  expect(await codeOf(bytesOf(release.read(absent)))).toBe('HASH_MISMATCH')
+  await release.close()
+  const again = await bundle.openRelease({}, { history: 'cheap', stallMs: 0 })
+  expect((await bytesOf(again.read(files[5]!))).toString()).toBe(texts[5])
+  await again.close()
 })
