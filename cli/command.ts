@@ -38,6 +38,8 @@ export interface CommandSpec<Flags = never> {
   readonly exitCodes: readonly ExitCode[]
   /** Lines to type, for its help. */
   readonly examples: readonly string[]
+  /** True when all it does is to show something: a reader that has seen enough of it is no failure. */
+  readonly onlyShows?: boolean
   /** True when `-- extra arguments` are passed on. */
   readonly passesExtra?: boolean
   /** Declares its arguments and options. */

@@ -7,7 +7,7 @@ const SHOW_CURSOR = '\x1b[?25h'
 
 /**
  * The first Ctrl-C (or SIGTERM, SIGHUP) asks the work to stop and clean up; the second ends the process at once.
- * A reader that went away (`repro log | head -1`) stops the work too, without a word.
+ * A reader that went away (`repro log | head -1`) stops the work too.
  */
 export class Interrupt {
   readonly #controller = new AbortController()
@@ -44,6 +44,13 @@ export class Interrupt {
 
   #lost(error: NodeJS.ErrnoException): void {
     if (error.code === 'EPIPE') this.readerGone = true
-    this.#controller.abort(error)
+    this.#controller.abort(
+      this.readerGone
+        ? new ReproError('INTERRUPTED', 'interrupted: nobody reads the standard output any more', {
+            hints: ['repeat the command: it carries on where it can'],
+            cause: error,
+          })
+        : error,
+    )
   }
 }

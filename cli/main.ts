@@ -15,6 +15,7 @@ import { Output } from './render/output.ts'
 export async function main(argv: readonly string[], version: string): Promise<number> {
   const output = new Output(process.stdout, process.stderr, modeOf(argv), wantsColors())
   const interrupt = new Interrupt(line => output.say(line))
+  let onlyShows = false
   try {
     const parsed = await parseCommandLine(argv)
     if (parsed.kind !== 'command') {
@@ -22,13 +23,17 @@ export async function main(argv: readonly string[], version: string): Promise<nu
       stream.write(parsed.text)
       return parsed.kind === 'help' ? ExitCode.ok : NOTHING_TYPED
     }
-    const context = contextOf(output, interrupt.signal, parsed.global, version)
+    onlyShows = parsed.spec.onlyShows === true
+    const work: WorkState = { done: false }
+    const context = contextOf(output, interrupt.signal, parsed.global, version, work)
     const { args, extra } = parsed
     const code = await parsed.spec.run({ args, extra, flags: parsed.flags as never }, context)
-    if (interrupt.readerGone) return ExitCode.ok
-    return interrupt.signal.aborted ? ExitCode.interrupted : code
+    if (!interrupt.signal.aborted) return code
+    if (!interrupt.readerGone) return ExitCode.interrupted
+    // What was done to its end stays done, and keeps its verdict, whoever reads of it.
+    return onlyShows ? ExitCode.ok : work.done ? code : ExitCode.interrupted
   } catch (error) {
-    if (interrupt.readerGone) return ExitCode.ok
+    if (interrupt.readerGone && onlyShows) return ExitCode.ok
     const stopped = interrupt.signal.aborted && !isVerdict(error)
     const shown = asReproError(stopped ? interrupt.signal.reason : error)
     renderError(shown, output)
@@ -36,11 +41,17 @@ export async function main(argv: readonly string[], version: string): Promise<nu
   }
 }
 
+/** Whether the work of a command came to its end before anything asked it to stop. */
+interface WorkState {
+  done: boolean
+}
+
 function contextOf(
   output: Output,
   signal: AbortSignal,
   global: GlobalFlags,
   version: string,
+  state: WorkState,
 ): CommandContext {
   let settings: Promise<Settings> | undefined
   return {
@@ -51,7 +62,11 @@ function contextOf(
       settings ??= readSettings(global)
       return settings
     },
-    follow: (work, how) => follow(work, output, how),
+    follow: async (work, how) => {
+      const result = await follow(work, output, how)
+      state.done = !signal.aborted
+      return result
+    },
   }
 }
 

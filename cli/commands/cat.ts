@@ -11,6 +11,7 @@ interface Flags {
 }
 
 export const cat = defineCommand<Flags>({
+  onlyShows: true,
   exitCodes: [0, 2, 4, 5],
   examples: ['repro cat <key>@2 data/counts.tsv > counts.tsv'],
   configure(command) {

@@ -11,6 +11,7 @@ interface Flags {
 }
 
 export const diff = defineCommand<Flags>({
+  onlyShows: true,
   exitCodes: [0, 2, 4, 5],
   examples: ['repro diff <key>@1 <key>@2', 'repro diff <key> .'],
   configure(command) {

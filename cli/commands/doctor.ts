@@ -18,6 +18,7 @@ const STYLES: Record<Check['status'], Style | undefined> = {
 }
 
 export const doctor = defineCommand<Flags>({
+  onlyShows: true,
   exitCodes: [0, 1, 2, 6],
   examples: ['repro doctor', 'repro doctor --json'],
   configure(command) {

@@ -9,6 +9,7 @@ interface Flags {
 }
 
 export const inspect = defineCommand<Flags>({
+  onlyShows: true,
   exitCodes: [0, 2, 4, 5],
   examples: ['repro inspect <key>', 'repro inspect . --json'],
   configure(command) {

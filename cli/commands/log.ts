@@ -11,6 +11,7 @@ interface Flags {
 }
 
 export const log = defineCommand<Flags>({
+  onlyShows: true,
   exitCodes: [0, 2, 4, 5],
   examples: ['repro log <key>'],
   configure(command) {

@@ -12,6 +12,7 @@ interface Flags {
 }
 
 export const ls = defineCommand<Flags>({
+  onlyShows: true,
   exitCodes: [0, 2, 4, 5],
   examples: ['repro ls . data', "repro ls <key>@2 'data/**' --long"],
   configure(command) {

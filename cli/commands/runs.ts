@@ -6,6 +6,7 @@ import { printReceipt } from '../render/receipt.ts'
 import { resultRecord } from '../render/result.ts'
 
 export const runs = defineCommand({
+  onlyShows: true,
   exitCodes: [0, 2, 4],
   examples: ['repro runs', 'repro runs 20261121T093012345Z-1f0c2a --json'],
   configure(command) {

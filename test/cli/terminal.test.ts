@@ -135,6 +135,24 @@ describe('in a pipe', () => {
     await new Promise(resolve => child.once('close', resolve))
     expect(text).toEqual({ out: 'file number 0 of many\n0\n', err: '' })
   })
+
+  it.each([
+    ['an app that is stopped by it', 'run', 'while true; do echo line; done', 130],
+    ['an app that had ended', 'run', 'exit 3', 8],
+    ['a check', 'check', 'true', 0],
+  ])('is no success of %s when its reader goes away', async (_, verb, script, code) => {
+    await writeWork(`${script}\n`)
+    const runtime = verb === 'run' ? '--runtime host' : ''
+    // `head` has gone before anything can be written when it is to read no line.
+    const lines = code === 130 ? 1 : 0
+    const line = `"${process.execPath}" "${REPRO}" ${verb} ./work ${runtime} | head -n ${lines}; echo "\${PIPESTATUS[0]}"`
+    const child = spawn('bash', ['-c', line], { cwd: folder, env: environment() })
+    let out = ''
+    child.stdout.on('data', chunk => (out += chunk))
+    child.stderr.resume()
+    await new Promise(resolve => child.once('close', resolve))
+    expect(out.trim().split('\n').at(-1)).toBe(String(code))
+  })
 })
 
 async function commandLines(): Promise<string> {
