@@ -46,9 +46,11 @@ describe('a full disk', () => {
     "$2" "$3" publish "$4" --json | tail -n 1
     echo "code \${PIPESTATUS[0]}"
     find "$1" -name '*.tmp*' | wc -l
+    ls "$1/home/bundles"
     rm "$1/filler"
     "$2" "$3" publish "$4" --json | tail -n 1
     echo "code \${PIPESTATUS[0]}"
+    ls "$1/home/bundles"
     "$2" "$3" verify "$(grep -oE '"key": *"[a-z0-9]{52}"' "$4/.repro/bundle.json" | grep -oE '[a-z0-9]{52}')" --json | tail -n 1
     echo "code \${PIPESTATUS[0]}"
   `
@@ -72,12 +74,15 @@ describe('a full disk', () => {
       { encoding: 'utf8', env: person.environment, timeout: 120_000 },
     )
     expect([status, stderr]).toEqual([0, expect.anything()])
-    const [refused, code, leftovers, published, codeAgain, , codeVerified] = stdout.split('\n')
+    const [refused, code, leftovers, begun, published, codeAgain, kept, , codeVerified, ...rest] =
+      stdout.split('\n')
+    expect(rest).toEqual([''])
     expect(code).toBe('code 1')
     expect(answerOf(refused!).result).toMatchObject({ code: 'DISK_FULL' })
     expect(leftovers).toBe('0')
     expect(codeAgain).toBe('code 0')
     expect(answerOf(published!).result).toMatchObject({ release: 1, published: true })
+    expect([begun, kept]).toEqual(Array(2).fill(`${answerOf(published!).result.key}.json`))
     expect(codeVerified).toBe('code 0')
     expect(readdirSync(disk)).toEqual([])
   })

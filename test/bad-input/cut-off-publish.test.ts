@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { cp, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { expect, it } from 'vitest'
+import { type WorkRecord, workRecord } from '../../schemas/index.ts'
+import { Person, scratch } from '../helpers/cli.ts'
+import { authorOf } from './bundles.ts'
+
+const FILES = 48
+const FILE_BYTES = 4 << 20
+/** What is stored at least before the first word of it. */
+const GROUP_BYTES = 16 << 20
+const MANIFEST = 'repro: 1\nname: large\nlicense: MIT\n'
+
+/** A first publish that is long enough to be killed. */
+async function largeFolder(): Promise<{ author: Person; folder: string }> {
+  const names = Array.from({ length: FILES }, (_, i) => `data/${i}.bin`)
+  const data = names.map(name => [name, randomBytes(FILE_BYTES)] as const)
+  return await authorOf({ 'repro.yaml': MANIFEST, ...Object.fromEntries(data) })
+}
+
+/** Publishes, and kills that without mercy when the first group of files is stored. */
+async function killWhileStoring(author: Person, folder: string): Promise<void> {
+  const child = author.start(['publish', folder, '--json'])
+  const ended = new Promise<NodeJS.Signals | null>(resolve => {
+    child.once('close', (_, signal) => resolve(signal))
+  })
+  child.stderr!.resume()
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (isStoring(workRecord.parse(JSON.parse(line)))) child.kill('SIGKILL')
+  }
+  expect(await ended).toBe('SIGKILL')
+}
+
+const noteAt = (folder: string) => join(folder, '.repro/bundle.json')
+const noteOf = (folder: string) => JSON.parse(readFileSync(noteAt(folder), 'utf8'))
+const isStoring = ({ action, subject }: WorkRecord) => action === 'progress' && subject === 'store'
+const keysOf = (home: string) => readdirSync(join(home, 'bundles'))
+
+it('a first publish that is killed again and again goes on under its key', async () => {
+  const { author, folder } = await largeFolder()
+  await killWhileStoring(author, folder)
+  const { key, release } = noteOf(folder)
+  expect(release).toBe(0)
+  expect((await author.json(['verify', folder], 4)).result.message).toContain('not published yet')
+  await killWhileStoring(author, folder)
+  const { result } = await author.json(['publish', folder])
+  expect(result).toMatchObject({ key, release: 1, published: true })
+  // Of each group, the last file may have been stored in part.
+  const kept = 2 * (GROUP_BYTES - FILE_BYTES)
+  expect(result.storedBytes).toBeLessThan(FILES * FILE_BYTES - kept + 1024)
+  expect(noteOf(folder)).toMatchObject({ key, release: 1, contentHash: result.contentHash })
+  expect(keysOf(author.home)).toEqual([`${key}.json`])
+  await author.json(['verify', key])
+})
+
+it('a publish that is killed when its release is out finds it again', async () => {
+  const { author, folder } = await authorOf()
+  const { result: release } = await author.json(['publish', folder, '--tag', 'v1'])
+  const { key } = release
+  const note = JSON.stringify({ format: 0, key, release: 0 })
+  await writeFile(noteAt(folder), note)
+  const { result } = await author.json(['publish', folder])
+  expect(result).toMatchObject({ key, release: 1, tag: 'v1', published: false, storedBytes: 0 })
+  expect(noteOf(folder)).toEqual({ format: 0, key, release: 1, contentHash: release.contentHash })
+  expect(keysOf(author.home)).toEqual([`${key}.json`])
+})
+
+it('Ctrl-C leaves the key to the next publish', async () => {
+  const { author, folder } = await largeFolder()
+  const child = author.start(['publish', folder, '--json'])
+  const ended = new Promise(resolve => child.once('close', resolve))
+  child.stderr!.resume()
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (isStoring(workRecord.parse(JSON.parse(line)))) child.kill('SIGINT')
+  }
+  expect(await ended).toBe(130)
+  const { key, release } = noteOf(folder)
+  expect(release).toBe(0)
+  const { result } = await author.json(['publish', folder])
+  expect(result).toMatchObject({ key, release: 1 })
+  expect(keysOf(author.home)).toEqual([`${key}.json`])
+})
+
+it('a folder that was begun in another home is refused there, until --new', async () => {
+  const { author, folder } = await authorOf()
+  const { result: first } = await author.json(['publish', folder])
+  const other = new Person(join(scratch(), 'other'))
+  const copy = join(other.folder, 'small')
+  await cp(folder, copy, { recursive: true })
+  const note = JSON.stringify({ format: 0, key: first.key, release: 0 })
+  await writeFile(noteAt(copy), note)
+  const { result } = await other.json(['publish', copy], 2)
+  expect(result).toMatchObject({ code: 'KEY_NOT_WRITABLE' })
+  expect(result.hints.join('\n')).toContain('--new')
+  const { result: own } = await other.json(['publish', copy, '--new'])
+  expect(own.key).not.toBe(first.key)
+  expect(noteOf(copy)).toMatchObject({ key: own.key, release: 1 })
+})
