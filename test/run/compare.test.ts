@@ -108,6 +108,12 @@ test.each([
   expect(result.message).not.toMatch(/\u001b/)
 })
 
+test('text: where a pattern stops to look is not the end of a line', async () => {
+  const [one, two] = [`${'a'.repeat(9000)}1\n`, `${'a'.repeat(9000)}2\n`]
+  expect((await compare({ compare: 'text', ignore: ['^a+$'] }, one, two)).status).toBe('differs')
+  expect((await compare({ compare: 'text', ignore: ['^a.*$'] }, one, two)).status).toBe('equal')
+})
+
 test('text: a line longer than what is held at once is still one line', async () => {
   const long = 'x'.repeat(5 << 20)
   const rule: Rule = { compare: 'text', ignore: ['^skip'] }

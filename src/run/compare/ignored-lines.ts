@@ -4,6 +4,8 @@ import type { Line } from './line-reader.ts'
 
 /** How much of a line a pattern sees: with patterns of bounded size, this bounds what one look costs. */
 const PATTERN_BYTES = 4096
+/** Stands for the rest of a longer line, so that `$` is not found where only our look ends. */
+const REST = '\uffff'
 /** What all looks of one comparison may cost together. */
 const BUDGET_MS = 60_000
 /** After this long others get their turn: a Ctrl-C, for one. */
@@ -52,5 +54,8 @@ export function ignoring(
     await setImmediate()
     signal?.throwIfAborted()
   }
-  return line => look(line.bytes.subarray(0, PATTERN_BYTES).toString('utf8').replace(/\r$/, ''), 0)
+  return line => {
+    const text = line.bytes.subarray(0, PATTERN_BYTES).toString('utf8')
+    return look(line.bytes.length > PATTERN_BYTES ? text + REST : text.replace(/\r$/, ''), 0)
+  }
 }
