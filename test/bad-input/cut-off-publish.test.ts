@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { cp, writeFile } from 'node:fs/promises'
+import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
 import { type WorkRecord, workRecord } from '../../schemas/index.ts'
-import { Person, scratch } from '../helpers/cli.ts'
+import { Person, scratch, share } from '../helpers/cli.ts'
 import { authorOf } from './bundles.ts'
 
 const FILES = 48
@@ -62,10 +62,15 @@ it('a publish that is killed when its release is out finds it again', async () =
   const { key } = release
   const note = JSON.stringify({ format: 0, key, release: 0 })
   await writeFile(noteAt(folder), note)
+  // All that is written after the record.
+  for (const later of ['seen', 'names.json'])
+    await rm(join(author.home, later), { recursive: true })
   const { result } = await author.json(['publish', folder])
   expect(result).toMatchObject({ key, release: 1, tag: 'v1', published: false, storedBytes: 0 })
   expect(noteOf(folder)).toEqual({ format: 0, key, release: 1, contentHash: release.contentHash })
   expect(keysOf(author.home)).toEqual([`${key}.json`])
+  await author.json(['log', 'small', '--offline'])
+  await share(author, [key])
 })
 
 it('Ctrl-C leaves the key to the next publish', async () => {
