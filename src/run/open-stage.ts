@@ -45,6 +45,7 @@ export async function openStage(folder: string, options: OpenStageOptions = {}):
   const faults = [...found.faults]
   const image = rootfs === null ? 'stat' : await checkRootfs(rootfs, options)
   if (image === 'damaged') faults.push(`changed image ${file.rootfs!.digest}`)
+  if (image === 'absent') faults.push(`missing image ${file.rootfs!.digest}`)
   if (faults.length > 0) {
     const shown = faults.slice(0, 10).join(', ')
     const more = faults.length > 10 ? ` and ${faults.length - 10} more` : ''

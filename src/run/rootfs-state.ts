@@ -1,10 +1,12 @@
 import { lstatSync, readdirSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { lstat, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { isMountPoint } from '../image/mount-points.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
 import { createBlake3 } from '../system/blake3.ts'
 import { formatFileState } from '../system/file-state.ts'
+import { makeScratchFolder } from '../system/scratch-folder.ts'
 
 /** Beside an unpacked image: what all its files' states were when its tree hash was known to hold. */
 const stateFile = z.strictObject({ format: z.literal(0), state: z.string() })
@@ -38,14 +40,21 @@ export async function noteRootfsState(rootfs: string): Promise<void> {
   await writeFileAtomic(statePath(rootfs), `${JSON.stringify({ format: 0, state })}\n`)
 }
 
+export interface RootfsLook {
+  readonly rehash?: boolean
+  readonly signal?: AbortSignal
+}
+
 /**
  * Whether an unpacked image is as it was: `stat` by unchanged states, `hashed` by its tree hash,
- * `damaged` when it is another tree or is not there.
+ * `damaged` when it is another tree, or of no known making; `absent` when there is none (yet).
  */
 export async function checkRootfs(
   rootfs: string,
-  options: { readonly rehash?: boolean; readonly signal?: AbortSignal } = {},
-): Promise<'stat' | 'hashed' | 'damaged'> {
+  options: RootfsLook = {},
+): Promise<'stat' | 'hashed' | 'damaged' | 'absent'> {
+  // The marker is written before the folder gets its name, so the folder is looked for first.
+  if ((await idOf(rootfs)) === null) return 'absent'
   const marker = await readJson(`${rootfs}.json`, z.looseObject({ treeHash: z.string() }))
   if (!marker) return 'damaged'
   const noted = options.rehash ? null : await readJson(statePath(rootfs), stateFile)
@@ -59,6 +68,40 @@ export async function checkRootfs(
   }
   await noteRootfsState(rootfs)
   return 'hashed'
+}
+
+/**
+ * Takes a damaged image away, so that it can be unpacked again. What another process put there since it was found
+ * damaged stays, or is put back: an app may be running on it.
+ */
+export async function removeDamagedRootfs(
+  rootfs: string,
+  cache: string,
+  options: RootfsLook = {},
+): Promise<void> {
+  const id = await idOf(rootfs)
+  if (id === null || (await checkRootfs(rootfs, options)) !== 'damaged') return
+  if ((await idOf(rootfs)) !== id) return
+  const aside = join(await makeScratchFolder(cache, 'old'), 'rootfs')
+  try {
+    await rename(rootfs, aside)
+    if ((await idOf(aside)) !== id) await rename(aside, rootfs)
+  } catch (error) {
+    // Another process took it away, or has unpacked it once more.
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+  } finally {
+    await rm(join(aside, '..'), { recursive: true, force: true })
+  }
+}
+
+/** Which folder stands under this name now. */
+async function idOf(path: string): Promise<string | null> {
+  const found = await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+  return found && `${found.dev}:${found.ino}`
 }
 
 async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | null> {

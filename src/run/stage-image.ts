@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
 import type { AppClosure } from '../core/app-closure.ts'
@@ -7,7 +6,7 @@ import type { ReleaseSource } from '../core/release-source.ts'
 import { checkImageManifest } from '../image/image-manifest.ts'
 import { readSearchPath } from './image-config.ts'
 import { assertRoom } from './room.ts'
-import { checkRootfs, noteRootfsState } from './rootfs-state.ts'
+import { checkRootfs, noteRootfsState, removeDamagedRootfs } from './rootfs-state.ts'
 
 export interface StagedImage {
   readonly digest: string
@@ -53,10 +52,8 @@ export async function* stageImage(
   await checkImageManifest(named)
   const searchPath = await readSearchPath(image.config, source.read(blobOf(image.config), signal))
   const found = await checkRootfs(path, options)
-  if (found !== 'damaged') return { digest: image.digest, path, searchPath }
-  // What is left of a damaged or half-known image must not be taken for the unpacked one.
-  await rm(`${path}.json`, { force: true })
-  await rm(path, { recursive: true, force: true })
+  if (found === 'stat' || found === 'hashed') return { digest: image.digest, path, searchPath }
+  if (found === 'damaged') await removeDamagedRootfs(path, cache, options)
   await assertRoom(
     cache,
     image.layers.reduce((sum, layer) => sum + layer.size, 0),

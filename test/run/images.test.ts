@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -80,6 +81,47 @@ test('another configuration under the digest of an image is refused, also when t
   await expect(stage(evil)).rejects.toMatchObject({ code: 'HASH_MISMATCH' })
   await stage(sourceOf('true'))
   await expect(stage(evil)).rejects.toMatchObject({ code: 'HASH_MISMATCH' })
+})
+
+test('first runs that start at once, on no image and on a damaged one, take nothing from each other', async context => {
+  const runtime = (['bubblewrap', 'unshare', 'podman'] as const).find(name =>
+    working.includes(name),
+  )
+  if (!runtime) return context.skip('no runtime works here')
+  const source = sourceOf('sleep 0.2; sort data/a.txt > out/o; cat data/a.txt > /dev/null')
+  const many = async (count: number) => {
+    const runs = Array.from({ length: count }, () => bench.run(source, { runtime }))
+    for (const { receipt, stderr } of await Promise.all(runs))
+      expect([receipt.verdict, stderr]).toEqual(['reproduced', ''])
+  }
+  await many(8)
+  const rootfs = join(bench.cache, 'rootfs', image.resolved.digest.replace('sha256:', ''))
+  const file = readdirSync(join(rootfs, 'usr'), { recursive: true, encoding: 'utf8' })
+    .map(path => join(rootfs, 'usr', path))
+    .find(path => /\/(cat|coreutils)$/.test(path))
+  appendFileSync(file!, 'x')
+  await many(4)
+  expect(readdirSync(join(bench.cache, 'tmp'))).toEqual([])
+  expect(readdirSync(join(bench.cache, 'rootfs'))).toHaveLength(3)
+})
+
+test('an image that another run unpacked is used as it is, and one of no known making is unpacked again', async () => {
+  const source = sourceOf('true')
+  const stage = async () => {
+    const work = stageRelease(source, 'default', { cache: bench.cache })
+    for (;;) {
+      const step = await work.next()
+      if (step.done) return step.value
+    }
+  }
+  const made = await stage()
+  const inode = statSync(made.rootfs!).ino
+  // A run that has no stage yet finds the image of another.
+  rmSync(made.folder, { recursive: true })
+  expect(statSync((await stage()).rootfs!).ino).toBe(inode)
+  rmSync(made.folder, { recursive: true })
+  rmSync(`${made.rootfs}.json`)
+  expect(statSync((await stage()).rootfs!).ino).not.toBe(inode)
 })
 
 function processesWith(text: string): string[] {

@@ -97,7 +97,9 @@ async function readCached(
   if (found?.digest !== image.manifestDigest) {
     // The marker is written before the folder gets its name: a folder without it is of no known making.
     const old = await makeScratchFolder(cache, 'old')
-    await rename(path, old)
+    await rename(path, old).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
     await rm(old, { recursive: true, force: true })
     return null
   }
