@@ -32,6 +32,7 @@ export const seenRelease = z.strictObject({
   key: bundleKey,
   fork: z.int().min(0),
   release: z.int().min(1),
+  tag: tag.optional(),
   contentHash,
   driveVersion: z.int().min(1),
   /** Merkle tree hash of the Bee's core at `driveVersion`, hex. */

@@ -214,10 +214,10 @@ export class DriveBundle implements Bundle, PeerView {
             }
           : before
       good.forEach((record, i) => {
-        const { key, release, contentHash, driveVersion } = record
+        const { key, release, tag, contentHash, driveVersion } = record
         const treeHash = treeHashes[i]!
         const seen = { key, fork: core.fork, release, contentHash, driveVersion, treeHash }
-        after = withRelease(after, seen, name)
+        after = withRelease(after, { ...seen, ...(tag === undefined ? {} : { tag }) }, name)
       })
       await writeSeen(this.#home, before, after)
     } finally {

@@ -1,5 +1,6 @@
 import { access, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { SeenRelease } from '../../schemas/index.ts'
 import { readSeen } from '../archive/seen.ts'
 import { chooseApp } from '../core/choose-app.ts'
 import { ReproError } from '../core/errors.ts'
@@ -18,7 +19,8 @@ export interface ReadyStageOptions {
 /**
  * The stage of an app of a release that was opened here before, found without opening the store: so a second run
  * starts fast, and works while another process shares from this home. Null whenever the store has to be asked: for
- * a tag, for the newest release of an own bundle, when history was found rewritten, when no whole stage is there.
+ * the newest release of an own bundle, a release not seen yet, when history was found rewritten, when no whole stage
+ * is there. The stage says it is of the release asked for, whichever release of equal content it was made for.
  */
 export async function findReadyStage(
   settings: Pick<Settings, 'home' | 'cache'>,
@@ -26,23 +28,21 @@ export async function findReadyStage(
   options: ReadyStageOptions,
 ): Promise<Stage | null> {
   try {
-    const contentHash = await knownContent(settings.home, ref)
-    if (contentHash === null) return null
+    const known = await knownRelease(settings.home, ref)
+    if (known === null) return null
+    const { key, release, contentHash } = known
     const stage = await openOne(settings.cache, contentHash, options.app ?? ref.app, options)
-    const { file } = stage ?? {}
-    const same = file?.key === ref.key && file.contentHash === contentHash
-    return stage && same && (ref.release === undefined || file.release === ref.release)
-      ? stage
-      : null
+    if (stage?.file.contentHash !== contentHash) return null
+    return { ...stage, file: { ...stage.file, key, release, tag: known.tag ?? null } }
   } catch (error) {
     if (error instanceof ReproError && error.code !== 'INTERRUPTED') return null
     throw error
   }
 }
 
-/** The content hash of the release, as it was seen and checked before. */
-async function knownContent(home: string, ref: KeyReference): Promise<string | null> {
-  if (typeof ref.release === 'string' || ref.secret !== undefined) return null
+/** The release meant, as it was seen and checked before. */
+async function knownRelease(home: string, ref: KeyReference): Promise<SeenRelease | null> {
+  if (ref.secret !== undefined) return null
   const own = await access(join(home, 'bundles', `${ref.key}.json`)).then(
     () => true,
     () => false,
@@ -53,9 +53,9 @@ async function knownContent(home: string, ref: KeyReference): Promise<string | n
   const known =
     ref.release === undefined
       ? seen.releases.at(-1)
-      : seen.releases.find(one => one.release === ref.release)
+      : seen.releases.find(one => one.release === ref.release || one.tag === ref.release)
   if (!known || (ref.hash !== undefined && ref.hash !== known.contentHash)) return null
-  return known.contentHash
+  return known
 }
 
 async function openOne(

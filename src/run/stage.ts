@@ -90,10 +90,8 @@ async function* reuse(
     const stage = await openStage(folder, options)
     yield { action: 'stage', status: 'unchanged', subject: stage.file.app }
     const { key, release, tag } = source.identity
-    const file = { ...stage.file, key, release, tag }
-    const same = stage.file.key === key && stage.file.release === release && stage.file.tag === tag
-    if (!same) await writeStageFile(folder, file)
-    return { ...stage, file }
+    // The stage stays as it is: other releases of equal content use it at the same time.
+    return { ...stage, file: { ...stage.file, key, release, tag } }
   } catch (error) {
     if (!(error instanceof ReproError) || error.code === 'INTERRUPTED') throw error
     if (error.code !== 'NOT_FOUND')

@@ -294,3 +294,17 @@ test('whatever the umask, nobody else can write to what is made in the cache', a
     if (!stats.isSymbolicLink()) expect([name, stats.mode & 0o022]).toEqual([name, 0])
   }
 })
+
+test('releases of equal content share a stage, and none of them rewrites it', async () => {
+  const before = readFileSync(join(folder, 'stage.json'), 'utf8')
+  const { identity } = source
+  const other = {
+    ...source,
+    identity: { ...identity, key: 'y'.repeat(52), release: 7, tag: 'v7' },
+  }
+  const work = stageRelease(other, 'default', { cache: bench.cache })
+  let step = await work.next()
+  while (!step.done) step = await work.next()
+  expect(step.value.file).toMatchObject({ key: 'y'.repeat(52), release: 7, tag: 'v7' })
+  expect(readFileSync(join(folder, 'stage.json'), 'utf8')).toBe(before)
+})
