@@ -1,12 +1,12 @@
 import { close, constants, open } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { fail } from '../core/errors.ts'
 import { runCommand } from './process.ts'
+import { makeTemporaryFolder } from './scratch-folder.ts'
 
 export interface Pipe {
   readonly reader: Readable
@@ -24,7 +24,7 @@ const closeFile = promisify(close)
  * or `/dev/stderr` as shell scripts do. Throws PROGRAM_MISSING when `mkfifo` cannot be run.
  */
 export async function openPipes(count: number): Promise<Pipe[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'repro-pipe-'))
+  const folder = await makeTemporaryFolder('pipe')
   const paths = Array.from({ length: count }, (_, i) => join(folder, String(i)))
   const pipes: Pipe[] = []
   try {

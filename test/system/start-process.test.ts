@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -37,6 +38,20 @@ async function follow(line: Launch, signal?: AbortSignal) {
 }
 
 describe('startProcess', () => {
+  it('leaves no pipes behind, and removes those of processes that were killed', async () => {
+    const pipes = () => readdirSync(tmpdir()).filter(name => name.startsWith('repro-pipe.'))
+    const mine = `.${process.pid}.`
+    const { makeTemporaryFolder } = await import('../../src/system/scratch-folder.ts')
+    const made = await makeTemporaryFolder('pipe')
+    const ended = spawnSync('true').pid
+    const left = made.replace(mine, `.${ended}.`)
+    renameSync(made, left)
+    expect(existsSync(left)).toBe(true)
+    await follow(shell('exit 0'))
+    expect(existsSync(left)).toBe(false)
+    expect(pipes().filter(name => name.includes(mine))).toEqual([])
+  })
+
   it('makes the folders it is told to', async () => {
     await follow(shell('exit 0', { folders: [join(folder, 'a', 'b')] }))
     expect(existsSync(join(folder, 'a', 'b'))).toBe(true)
