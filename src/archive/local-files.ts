@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { IndexEntry } from '../../schemas/index.ts'
@@ -17,11 +18,10 @@ export async function compareLocal(
   signal?: AbortSignal,
 ): Promise<LocalState> {
   const path = join(folder, entry.path)
-  if (await throughLink(folder, entry.path)) return other('a folder above it is a link')
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
-    throw error
-  })
+  const above = await firstNoFolder(folder, entry.path)
+  if (above === 'link') return other('a folder above it is a link')
+  if (above === 'nothing') return { is: 'missing' }
+  const stats = await statsOf(path)
   if (!stats) return { is: 'missing' }
   if (entry.type === 'folder')
     return stats.isDirectory() ? { is: 'equal' } : other(`is ${kindOf(stats)}, expected a folder`)
@@ -45,14 +45,21 @@ export async function compareLocal(
 
 const other = (what: string): LocalState => ({ is: 'other', what })
 
-async function throughLink(folder: string, path: string): Promise<boolean> {
-  const parts = path.split('/').slice(0, -1)
-  for (let depth = 1; depth <= parts.length; depth++) {
-    const stats = await lstat(join(folder, ...parts.slice(0, depth))).catch(() => null)
-    if (!stats) return false
-    if (stats.isSymbolicLink()) return true
+async function statsOf(path: string): Promise<Stats | null> {
+  return await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
+    throw error
+  })
+}
+
+/** What stands in the way to a path: the first folder above it that is a link, or is not there. */
+async function firstNoFolder(folder: string, path: string): Promise<'link' | 'nothing' | null> {
+  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) {
+    const stats = await statsOf(join(folder, path.slice(0, end)))
+    if (!stats) return 'nothing'
+    if (stats.isSymbolicLink()) return 'link'
   }
-  return false
+  return null
 }
 
 function kindOf(stats: { isDirectory(): boolean; isSymbolicLink(): boolean; isFile(): boolean }) {

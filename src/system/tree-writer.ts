@@ -8,6 +8,9 @@ import { temporaryName } from './atomic-file.ts'
 import { createBlake3 } from './blake3.ts'
 import { formatFileState } from './file-state.ts'
 
+/** How systems say that a file was to take the place of a folder. */
+const FOLDER_THERE: ReadonlySet<string> = new Set(['EISDIR', 'EEXIST', 'ENOTEMPTY'])
+
 /**
  * Writes entries of a content index into a folder. Whatever a stranger's index says, nothing is written
  * outside of `root`: paths are checked, no folder on the way may be a link, and a file appears under its
@@ -86,12 +89,12 @@ export class TreeWriter {
   }
 
   async #replace(temporary: string, path: string): Promise<void> {
-    const there = await lstat(path).catch(() => null)
-    if (there?.isDirectory())
+    await rename(temporary, path).catch((error: NodeJS.ErrnoException) => {
+      if (!FOLDER_THERE.has(error.code ?? '')) throw error
       fail('TARGET_CHANGED', `"${path}" is a folder where a file must go`, {
         hints: ['move it away, then repeat the command'],
       })
-    await rename(temporary, path)
+    })
   }
 
   /** Makes a folder and all above it, refusing to walk through links. */

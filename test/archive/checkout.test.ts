@@ -1,4 +1,14 @@
-import { chmod, lstat, mkdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { checkoutRelease } from '../../src/archive/checkout.ts'
@@ -155,6 +165,19 @@ test('files that were there before are not overwritten', async () => {
   await writeFile(join(folder, 'README'), 'mine')
   expect(await codeOf(drain(checkoutRelease(one!, folder)))).toBe('TARGET_CHANGED')
   expect(await readFile(join(folder, 'README'), 'utf8')).toBe('mine')
+})
+
+test('a folder where a file must go stays, even by force', async () => {
+  const [one] = await releases({ README: 'one\n' })
+  const folder = await temporaryFolder()
+  for (const inside of [[], ['mine']]) {
+    await mkdir(join(folder, 'README'), { recursive: true })
+    for (const name of inside) await writeFile(join(folder, 'README', name), '')
+    const work = drain(checkoutRelease(one!, folder, { force: true }))
+    expect(await codeOf(work)).toBe('TARGET_CHANGED')
+    expect(await readdir(join(folder, 'README'))).toEqual(inside)
+    expect(await readdir(folder)).toEqual(['.repro', 'README'])
+  }
 })
 
 test('a checkout never writes through a link', async () => {
