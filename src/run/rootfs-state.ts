@@ -95,13 +95,13 @@ export async function removeDamagedRootfs(
   }
 }
 
-/** Which folder stands under this name now. */
+/** Which folder stands under this name now. Inodes are used again: with its time, which a new name leaves as it is. */
 async function idOf(path: string): Promise<string | null> {
   const found = await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw error
   })
-  return found && `${found.dev}:${found.ino}`
+  return found && `${found.dev}:${found.ino}:${found.mtimeNs}`
 }
 
 async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | null> {

@@ -8,6 +8,9 @@ import { readSearchPath } from './image-config.ts'
 import { assertRoom } from './room.ts'
 import { checkRootfs, noteRootfsState, removeDamagedRootfs } from './rootfs-state.ts'
 
+/** How often an image is unpacked that is damaged each time. */
+const ATTEMPTS = 3
+
 export interface StagedImage {
   readonly digest: string
   /** Absolute. */
@@ -51,21 +54,33 @@ export async function* stageImage(
   // An image of this digest that is here already is used only with the configuration that belongs to it.
   await checkImageManifest(named)
   const searchPath = await readSearchPath(image.config, source.read(blobOf(image.config), signal))
-  const found = await checkRootfs(path, options)
-  if (found === 'stat' || found === 'hashed') return { digest: image.digest, path, searchPath }
-  if (found === 'damaged') await removeDamagedRootfs(path, cache, options)
-  await assertRoom(
-    cache,
-    image.layers.reduce((sum, layer) => sum + layer.size, 0),
-  )
-  yield* source.fetch(
-    image.layers.map(layer => blobOf(layer.digest)),
-    signal,
-  )
-  const { unpackImage } = await import('../image/unpack/unpack-image.ts')
-  const unpacked = yield* unpackImage(named, cache, signal)
-  await noteRootfsState(unpacked.path)
-  return { digest: image.digest, path: unpacked.path, searchPath }
+  for (let attempt = 0; ; attempt++) {
+    const found = await checkRootfs(path, options)
+    if (found === 'stat' || found === 'hashed') return { digest: image.digest, path, searchPath }
+    if (attempt === ATTEMPTS) break
+    if (found === 'damaged') await removeDamagedRootfs(path, cache, options)
+    if (yield* unpack()) return { digest: image.digest, path, searchPath }
+  }
+  return fail('HASH_MISMATCH', `the image "${path}" is damaged again as soon as it is unpacked`, {
+    hints: ['find out what writes to the cache'],
+  })
+
+  /** False when another process was faster: what it made is looked at like what was here before. */
+  async function* unpack(): AsyncGenerator<WorkRecord, boolean> {
+    await assertRoom(
+      cache,
+      image!.layers.reduce((sum, layer) => sum + layer.size, 0),
+    )
+    yield* source.fetch(
+      image!.layers.map(layer => blobOf(layer.digest)),
+      signal,
+    )
+    const { unpackImage } = await import('../image/unpack/unpack-image.ts')
+    const unpacked = yield* unpackImage(named, cache, signal)
+    if (unpacked.fromCache) return false
+    await noteRootfsState(unpacked.path)
+    return true
+  }
 
   function blobOf(digest: string): FileEntry {
     const file = blobs.get(digest)

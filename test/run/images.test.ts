@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   appendFileSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { ResolvedApp } from '../../schemas/index.ts'
 import { type ImportedImage, importImage } from '../../src/image/import-image.ts'
 import { executeStage } from '../../src/run/execute-stage.ts'
+import { removeDamagedRootfs } from '../../src/run/rootfs-state.ts'
 import { runRelease } from '../../src/run/run.ts'
 import { stageFolder, stageRelease } from '../../src/run/stage.ts'
 import { probeRuntimes } from '../../src/runtime/probe.ts'
@@ -115,13 +117,26 @@ test('an image that another run unpacked is used as it is, and one of no known m
     }
   }
   const made = await stage()
-  const inode = statSync(made.rootfs!).ino
+  const rootfs = made.rootfs!
+  const birth = () => statSync(rootfs, { bigint: true }).birthtimeNs
   // A run that has no stage yet finds the image of another.
+  const first = birth()
   rmSync(made.folder, { recursive: true })
-  expect(statSync((await stage()).rootfs!).ino).toBe(inode)
+  await stage()
+  expect(birth()).toBe(first)
   rmSync(made.folder, { recursive: true })
-  rmSync(`${made.rootfs}.json`)
-  expect(statSync((await stage()).rootfs!).ino).not.toBe(inode)
+  rmSync(`${rootfs}.json`)
+  writeFileSync(join(rootfs, 'left over'), '')
+  await stage()
+  expect(existsSync(join(rootfs, 'left over'))).toBe(false)
+  // What was found damaged and is whole at the second look stays: another run may be executing in it.
+  const second = birth()
+  await Promise.all([1, 2, 3].map(() => removeDamagedRootfs(rootfs, bench.cache)))
+  expect(birth()).toBe(second)
+  rmSync(join(rootfs, 'usr'), { recursive: true })
+  await Promise.all([1, 2, 3].map(() => removeDamagedRootfs(rootfs, bench.cache)))
+  expect(existsSync(rootfs)).toBe(false)
+  expect(readdirSync(join(bench.cache, 'tmp'))).toEqual([])
 })
 
 function processesWith(text: string): string[] {

@@ -23,6 +23,7 @@ export interface UnpackedImage {
   /** Digest of the OCI manifest. */
   readonly digest: string
   readonly treeHash: TreeHash
+  /** It was there already, or another process was faster: nothing was looked at in it. */
   readonly fromCache: boolean
 }
 
@@ -69,7 +70,7 @@ export async function* unpackImage(
     }
     const { treeHash, files, bytes } = await writer.finish()
     const layers = image.layers.map(layer => layer.digest)
-    await keep(scratch, path, { format: 0, digest, layers, treeHash, files, bytes })
+    const kept = await keep(scratch, path, { format: 0, digest, layers, treeHash, files, bytes })
     if (writer.skipped > 0)
       yield {
         action: 'note',
@@ -77,7 +78,7 @@ export async function* unpackImage(
         message: `${writer.skipped} device nodes, fifos or sockets of the image were left out`,
       }
     yield { action: 'unpack', status: 'ok', subject: digest, files, bytes: totalBytes, totalBytes }
-    return { path, digest, treeHash, fromCache: false }
+    return { path, digest, treeHash, fromCache: !kept }
   } finally {
     await writer.close()
     await rm(scratch, { recursive: true, force: true })
@@ -116,14 +117,18 @@ function parseMarker(text: string): Marker | null {
   }
 }
 
-/** Marker first, then the folder: it counts as unpacked when both are there. Another process may have been faster. */
-async function keep(scratch: string, path: string, facts: Marker): Promise<void> {
+/** Marker first, then the folder: it counts as unpacked when both are there. False when another process was faster. */
+async function keep(scratch: string, path: string, facts: Marker): Promise<boolean> {
   await writeFileAtomic(markerPath(path), `${JSON.stringify(facts)}\n`)
   await mkdir(join(path, '..'), { recursive: true, mode: 0o755 })
   await chmod(scratch, 0o755)
-  await rename(scratch, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
-  })
+  return await rename(scratch, path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+      return false
+    },
+  )
 }
 
 /** Yields the bytes read so far, now and then. */
