@@ -1,16 +1,4 @@
-/**
- * Folders that every unpacked image has as real, own folders, whatever it held there: runtimes mount over them.
- * They and what lies below them stand outside of the tree hash.
- */
-export const MOUNT_POINTS = [
-  '/proc',
-  '/dev',
-  '/sys',
-  '/tmp',
-  '/run',
-  '/repro',
-  '/repro/bundle',
-] as const
+import { MOUNT_POINTS } from '../core/mount-points.ts'
 
 const TOPS = new Set(MOUNT_POINTS.map(path => path.split('/')[1]!))
 

@@ -3,15 +3,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { RuntimeReport } from '../../schemas/index.ts'
 import { asReproError } from '../core/errors.ts'
+import { INSIDE, MOUNT_POINTS } from '../core/mount-points.ts'
 import { startProcess } from '../system/start-process.ts'
 import { TINY_OUTPUT, tinyProgram } from './tiny-program.ts'
-import {
-  INSIDE,
-  MOUNT_POINTS,
-  type ProbeContext,
-  type RunSpec,
-  type RuntimeAdapter,
-} from './types.ts'
+import type { ProbeContext, RunSpec, RuntimeAdapter } from './types.ts'
 
 const TIMEOUT_MS = 20_000
 

@@ -1,20 +1,6 @@
 import type { Fidelity, RuntimeName, RuntimeReport } from '../../schemas/index.ts'
 import type { Launch } from '../system/launch.ts'
 
-/** Where the bundle appears inside of every image; also the working directory. */
-export const INSIDE = '/repro/bundle'
-
-/** Folders that every rootfs has (`src/image/mount-points.ts` makes them; a test compares the two lists). */
-export const MOUNT_POINTS = [
-  '/proc',
-  '/dev',
-  '/sys',
-  '/tmp',
-  '/run',
-  '/repro',
-  '/repro/bundle',
-] as const
-
 /**
  * One file or folder of the host that the app sees, read-only. `inside` is below `/repro` (a tmpfs, so that mount
  * points can be made there) and not below the bundle; the `host` runtime mounts nothing, so there `inside` is `host`.
@@ -31,7 +17,7 @@ export interface ReadOnlyMount {
 export interface RunSpec {
   /** Unique; names containers and marks processes (`REPRO_RUN_ID`). */
   readonly id: string
-  /** The unpacked image; null runs on the host itself. Has the mount points of `MOUNT_POINTS` (image room). */
+  /** The unpacked image; null runs on the host itself. Has the folders of `MOUNT_POINTS` (core). */
   readonly rootfs: string | null
   /** Folder with the app's inputs. Appears read-only at `insideBundle`. */
   readonly bundle: string

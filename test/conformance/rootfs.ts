@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { MOUNT_POINTS } from '../../src/runtime/types.ts'
+import { MOUNT_POINTS } from '../../src/core/mount-points.ts'
 import { findProgram } from '../helpers/requires.ts'
 
 const PROGRAMS = [

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { MOUNT_POINTS } from '../../src/image/mount-points.ts'
+import { MOUNT_POINTS } from '../../src/core/mount-points.ts'
 import { rootfsTreeHash } from '../../src/image/rootfs-hash.ts'
 import { unpackImage } from '../../src/image/unpack/unpack-image.ts'
 import {

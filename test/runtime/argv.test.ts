@@ -2,9 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { RuntimeReport } from '../../schemas/index.ts'
 import { ReproError } from '../../src/core/errors.ts'
+import { INSIDE } from '../../src/core/mount-points.ts'
 import { adapters } from '../../src/runtime/registry.ts'
 import { workingReport } from '../../src/runtime/report.ts'
-import { INSIDE, type RunSpec, type RuntimeAdapter } from '../../src/runtime/types.ts'
+import type { RunSpec, RuntimeAdapter } from '../../src/runtime/types.ts'
 
 const update = process.env['UPDATE_GOLDEN'] === '1'
 

@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { MOUNT_POINTS as IMAGE_MOUNT_POINTS } from '../../src/image/mount-points.ts'
 import { adapters } from '../../src/runtime/registry.ts'
-import { MOUNT_POINTS } from '../../src/runtime/types.ts'
 
 const folder = (path: string) => readdirSync(new URL(`../../${path}`, import.meta.url))
 const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -28,9 +26,5 @@ describe('the registry of runtimes', () => {
     const sources = folder('src/runtime').filter(name => name.endsWith('.ts'))
     const naming = sources.filter(name => text(`src/runtime/${name}`).includes("from './adapters/"))
     expect(naming).toEqual(['registry.ts'])
-  })
-
-  it('mounts on the folders that the image room makes', () => {
-    expect([...MOUNT_POINTS].sort()).toEqual([...IMAGE_MOUNT_POINTS].sort())
   })
 })
