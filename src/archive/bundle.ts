@@ -5,7 +5,9 @@ import type {
   OpenRelease,
   PublishOptions,
   PublishResult,
+  PublishSession,
   ReleaseSummary,
+  StartPublishOptions,
 } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import type { Selection } from '../core/reference.ts'
@@ -57,7 +59,12 @@ export interface Bundle {
    */
   openRelease(selection: Selection, options: HistoryLimits): Promise<OpenRelease>
   /**
-   * Stores a prepared bundle in the atomic order of design.md §4. Publishes of one bundle run one after another.
+   * Begins a publish (design.md §4). Publishes of one bundle run one after another: it waits for its turn.
+   * A tag that an older release has is refused now. Throws KEY_NOT_WRITABLE, TAG_TAKEN, HISTORY_REWRITTEN, INTERRUPTED.
+   */
+  startPublish(options: Omit<StartPublishOptions, 'key' | 'onKey'>): Promise<PublishSession>
+  /**
+   * `startPublish`, `publish` and `close` in one. Stores a prepared bundle in the atomic order of design.md §4. Publishes of one bundle run one after another.
    * Throws KEY_NOT_WRITABLE, TAG_TAKEN, SOURCE_CHANGED, DISK_FULL, INTERRUPTED.
    */
   publish(

@@ -5,7 +5,14 @@ import type { CorePeer } from 'hypercore'
 import Hyperdrive from 'hyperdrive'
 import type { ReleaseRecord, SeenFile, WorkRecord } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
-import type { OpenRelease, PublishOptions, PublishResult, ReleaseSummary } from '../core/home.ts'
+import type {
+  OpenRelease,
+  PublishOptions,
+  PublishResult,
+  PublishSession,
+  ReleaseSummary,
+  StartPublishOptions,
+} from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { parseKey, type Selection } from '../core/reference.ts'
 import type { Bundle, DishonestPeer, HistoryLimits, ReadLimits, Received } from './bundle.ts'
@@ -14,7 +21,8 @@ import { History, treeHashAt } from './history.ts'
 import { Mutex } from './mutex.ts'
 import type { BundleKeys } from './own-bundles.ts'
 import { Patience, type PeerView } from './patience.ts'
-import { publishRelease } from './publish.ts'
+import type { PublishHost } from './publish.ts'
+import { StoreSession } from './publish-session.ts'
 import { readSeen, withRelease, writeSeen } from './seen.ts'
 import { chooseRelease } from './select-release.ts'
 import { StoreRelease } from './store-release.ts'
@@ -128,10 +136,7 @@ export class DriveBundle implements Bundle, PeerView {
     return release
   }
 
-  async *publish(
-    prepared: PreparedBundle,
-    options: Omit<PublishOptions, 'key' | 'onKey'>,
-  ): AsyncGenerator<WorkRecord, PublishResult> {
+  async startPublish(options: Omit<StartPublishOptions, 'key' | 'onKey'>): Promise<PublishSession> {
     const keys = this.#keys
     if (!keys)
       fail('KEY_NOT_WRITABLE', `this home cannot write to "${this.key}"`, {
@@ -140,20 +145,31 @@ export class DriveBundle implements Bundle, PeerView {
           'or publish from the home that made the bundle',
         ],
       })
-    const release = await this.#publishing.lock(options.signal)
+    const unlock = await this.#publishing.lock(options.signal)
     try {
-      const result = yield* publishRelease(
-        { bundle: this, keys, flush: this.#flush, history: limits => this.#readHistory(limits) },
-        prepared,
-        options,
-      )
-      // One that is unchanged may have been cut off before it was remembered.
-      const limits = { history: 'cheap', stallMs: 0 } as const
-      const history = await this.#readHistory(limits)
-      await this.#remember(history, [result.record], limits, prepared.manifest.name)
-      return result
+      const host: PublishHost = {
+        bundle: this,
+        keys,
+        flush: this.#flush,
+        history: limits => this.#readHistory(limits),
+        remember: (record, name) => this.#rememberOwn(record, name),
+      }
+      return await StoreSession.start(host, options, unlock)
+    } catch (error) {
+      unlock()
+      throw error
+    }
+  }
+
+  async *publish(
+    prepared: PreparedBundle,
+    options: Omit<PublishOptions, 'key' | 'onKey'>,
+  ): AsyncGenerator<WorkRecord, PublishResult> {
+    const session = await this.startPublish(options)
+    try {
+      return yield* session.publish(prepared)
     } finally {
-      release()
+      await session.close()
     }
   }
 
@@ -187,6 +203,12 @@ export class DriveBundle implements Bundle, PeerView {
     const patience = new Patience(this, options)
     const seen = await readSeen(this.#home, this.key)
     return await History.read(this.drive, this.key, patience, options.history, seen)
+  }
+
+  /** One that is unchanged may have been cut off before it was remembered. */
+  async #rememberOwn(record: ReleaseRecord, name: string): Promise<void> {
+    const limits = { history: 'cheap', stallMs: 0 } as const
+    await this.#remember(await this.#readHistory(limits), [record], limits, name)
   }
 
   /** Keeps what was scanned and which releases were found good. */

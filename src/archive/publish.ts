@@ -7,6 +7,7 @@ import type { PublishOptions, PublishResult } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { assertTag, tagTaken } from '../core/release-tag.ts'
 import { blake3 } from '../system/blake3.ts'
+import { enterPhase } from '../system/phase.ts'
 import type { HistoryLimits } from './bundle.ts'
 import { recordPath } from './drive-paths.ts'
 import { type HeadPlan, planHead } from './head-plan.ts'
@@ -18,6 +19,16 @@ import { signRecord } from './release-record.ts'
 import { storeError } from './store-errors.ts'
 import { type Wanted, type WantedContent, wantedEntries } from './wanted-entries.ts'
 
+/** Refuses a tag that a release other than the newest has: that one may be published again under it. Throws TAG_TAKEN, HISTORY_REWRITTEN. */
+export async function assertTagFree(host: PublishHost, tag: string | undefined): Promise<void> {
+  if (tag === undefined) return
+  assertTag(tag)
+  const before = await (await host.history({ history: 'all', stallMs: 0 })).examineAll()
+  const newest = newestOf(before)
+  const holder = before.find(one => one.record?.tag === tag)
+  if (holder && holder.record !== newest) tagTaken(tag, holder.release)
+}
+
 /** What publishing needs of its bundle. */
 export interface PublishHost {
   readonly bundle: PeerView & { readonly drive: Hyperdrive }
@@ -25,6 +36,8 @@ export interface PublishHost {
   /** Makes everything written so far durable. */
   flush(): Promise<void>
   history(limits: HistoryLimits): Promise<History>
+  /** Keeps that a release is out, so that rewriting it is noticed. */
+  remember(record: ReleaseRecord, name: string): Promise<void>
 }
 
 const BATCH_ENTRIES = 2000
@@ -40,7 +53,9 @@ export async function* publishRelease(
   options: Omit<PublishOptions, 'key' | 'onKey'>,
 ): AsyncGenerator<WorkRecord, PublishResult> {
   try {
-    return yield* publish(host, prepared, options)
+    const result = yield* publish(host, prepared, options)
+    await host.remember(result.record, prepared.manifest.name)
+    return result
   } catch (error) {
     throw storeError(error, host.bundle.key, host.bundle.folder)
   }
@@ -71,12 +86,14 @@ async function* publish(
   )
   const stored = yield* storeContents(drive, blobs, plan, options.signal)
   yield* writeTree(drive, plan, options.signal)
+  enterPhase('durable')
   await host.flush()
   options.signal?.throwIfAborted()
   const release = before.length + 1
   yield { action: 'release', status: 'start', subject: String(release) }
   options.signal?.throwIfAborted()
   const record = await writeRecord(host, prepared, options, release)
+  enterPhase('durable')
   await host.flush()
   const result = { record, published: true, ...stored }
   yield { action: 'release', status: 'ok', subject: String(release), data: { ...result } }
@@ -176,6 +193,7 @@ async function putEntries(
   entries: readonly (Wanted & { readonly blob: DriveBlob | null })[],
 ): Promise<void> {
   if (entries.length === 0) return
+  enterPhase('bee')
   const batch = drive.batch()
   for (const { path, executable, linkname, content, blob } of entries) {
     const metadata = content ? { blake3: content.blake3 } : null
@@ -209,6 +227,7 @@ async function writeRecord(
     },
     host.keys.signingKey,
   )
+  enterPhase('record')
   await drive.put(`/${recordPath(release)}`, Buffer.from(text), {
     metadata: { blake3: blake3(text) },
   })

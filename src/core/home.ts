@@ -61,6 +61,59 @@ export interface PublishResult {
   readonly storedBytes: number
 }
 
+/** A file of the author's as the walk found it. */
+export interface SourceFile {
+  /** Path in the bundle. */
+  readonly path: string
+  /** Where it lies. */
+  readonly absolute: string
+  readonly size: number
+  /** As `formatFileState` gives it, from the walk. */
+  readonly state: string
+}
+
+/** What became of a file that was ingested: its hash and its state while it was read, or why it could not be read. */
+export type IngestedFile =
+  | {
+      readonly path: string
+      /** 64 hex digits. */
+      readonly blake3: string
+      readonly size: number
+      readonly executable: boolean
+      readonly state: string
+      readonly error?: undefined
+    }
+  | { readonly path: string; readonly error: unknown }
+
+export interface StartPublishOptions extends PublishOptions {
+  /** Points into the author's own files instead of copying their large blocks (`publish --in-place`). */
+  readonly inPlace?: boolean
+}
+
+/**
+ * One publish under way, from the first byte read to the record. It holds the bundle's publishing lock until closed.
+ * Closed or killed before `publish` ends, it leaves the old releases alone; what it stored is found again by the next.
+ */
+export interface PublishSession {
+  readonly key: string
+  /**
+   * Reads files once, hashing and storing them in the same pass. Yields `progress` records of subject `store` in bytes and files;
+   * returns one result a file, in order of `files`: a file that cannot be read or changes is a result with `error`, and the
+   * others go on. May be called several times. Throws DISK_FULL, INTERRUPTED.
+   */
+  ingest(
+    files: readonly SourceFile[],
+    signal?: AbortSignal,
+  ): AsyncGenerator<WorkRecord, readonly IngestedFile[]>
+  /**
+   * Makes the release: stores what `ingest` has not stored (files whose hash was known, images, manifest, index), then the
+   * tree, then the record. Throws SOURCE_CHANGED, TAG_TAKEN, DISK_FULL, INTERRUPTED.
+   */
+  publish(prepared: PreparedBundle): AsyncGenerator<WorkRecord, PublishResult>
+  /** Ends the session and lets the next one begin. May be called twice. */
+  close(): Promise<void>
+}
+
 /** Serving to peers, until closed. */
 export interface Sharing {
   readonly keys: readonly string[]
@@ -82,7 +135,15 @@ export interface Home {
   open(ref: KeyReference, options: OpenOptions): Promise<OpenRelease>
   log(ref: KeyReference, options: OpenOptions): Promise<ReleaseSummary[]>
   list(): Promise<BundleSummary[]>
-  /** Stores a prepared bundle in the atomic order of design.md §4. The last record carries a PublishResult in `data`. */
+  /**
+   * Begins a publish: waits for one of the same bundle that is under way, makes the key of a new bundle, and refuses early
+   * what would be refused late. Throws KEY_NOT_WRITABLE, TAG_TAKEN, HISTORY_REWRITTEN, INTERRUPTED.
+   */
+  startPublish(options: StartPublishOptions): Promise<PublishSession>
+  /**
+   * The short form for a bundle that is prepared already: `startPublish`, `publish`, `close`.
+   * The last record carries a PublishResult in `data`.
+   */
   publish(
     bundle: PreparedBundle,
     options: PublishOptions,

@@ -9,8 +9,10 @@ import type {
   OpenRelease,
   PublishOptions,
   PublishResult,
+  PublishSession,
   ReleaseSummary,
   Sharing,
+  StartPublishOptions,
 } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { formatReference, type KeyReference, type Reference } from '../core/reference.ts'
@@ -129,13 +131,37 @@ class InProcessHome implements Home {
     return await this.#store.list()
   }
 
-  async *publish(
-    prepared: PreparedBundle,
-    { key, onKey, ...options }: PublishOptions,
-  ): AsyncGenerator<WorkRecord, PublishResult> {
+  async startPublish({ key, onKey, ...options }: StartPublishOptions): Promise<PublishSession> {
     await this.#names.check()
     const bundle = key === null ? await this.#store.create(onKey) : await this.#bundle(key)
-    const result = yield* bundle.publish(prepared, options)
+    const session = await bundle.startPublish(options)
+    const publish = (prepared: PreparedBundle) => this.#publish(bundle, session, prepared)
+    return {
+      key: session.key,
+      ingest: (files, signal) => session.ingest(files, signal),
+      publish,
+      close: () => session.close(),
+    }
+  }
+
+  async *publish(
+    prepared: PreparedBundle,
+    options: PublishOptions,
+  ): AsyncGenerator<WorkRecord, PublishResult> {
+    const session = await this.startPublish(options)
+    try {
+      return yield* session.publish(prepared)
+    } finally {
+      await session.close()
+    }
+  }
+
+  async *#publish(
+    bundle: Bundle,
+    session: PublishSession,
+    prepared: PreparedBundle,
+  ): AsyncGenerator<WorkRecord, PublishResult> {
+    const result = yield* session.publish(prepared)
     const { name } = prepared.manifest
     const holder = await this.#names.claim(name, bundle.key)
     if (holder !== bundle.key)

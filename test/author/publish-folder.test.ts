@@ -23,6 +23,7 @@ function homeOf(writable: readonly string[]): Home & { readonly asked: PublishOp
     open: no,
     log: no,
     share: no,
+    startPublish: no,
     close: async () => undefined,
     list: async () => writable.map(key => ({ key, name: null, writable: true, releases: 1 })),
     async *publish(bundle, options) {
