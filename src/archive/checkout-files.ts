@@ -6,6 +6,7 @@ import type { OpenRelease } from '../core/home.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 import { syncFolder, writeFileAtomic, writeFileRenamed } from '../system/atomic-file.ts'
 import { parallel } from '../system/parallel.ts'
+import { enterPhase } from '../system/phase.ts'
 import {
   INDEX_FOLDER,
   MANIFEST_PATH,
@@ -81,6 +82,7 @@ async function writeSegments(folder: string, source: ReleaseSource): Promise<Set
 }
 
 async function writeState(folder: string, state: CheckoutFile): Promise<void> {
+  enterPhase('note')
   await writeFileAtomic(join(folder, CHECKOUT_PATH), `${canonicalJson(state)}\n`)
 }
 

@@ -4,6 +4,7 @@ import type Hypercore from 'hypercore'
 import type { DriveBlob } from 'hyperdrive'
 import { fail } from '../core/errors.ts'
 import { createBlake3 } from '../system/blake3.ts'
+import { enterPhase } from '../system/phase.ts'
 import { BLOCK_BYTES, GROUP_BYTES, GROUP_FILES } from './limits.ts'
 import type { WantedContent } from './wanted-entries.ts'
 
@@ -33,7 +34,10 @@ export async function* importBlobs(
   let blockOffset = core.length
   let byteOffset = core.byteLength
   const flush = async () => {
-    if (blocks.length > 0) await core.append(blocks)
+    if (blocks.length > 0) {
+      enterPhase('append')
+      await core.append(blocks)
+    }
     const group = finished
     blocks = []
     bytes = 0

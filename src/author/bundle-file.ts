@@ -5,6 +5,7 @@ import { RESERVED } from '../core/archive-path.ts'
 import { fail } from '../core/errors.ts'
 import { formatBytes } from '../core/text.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
+import { enterPhase } from '../system/phase.ts'
 
 const MAX_BYTES = 1 << 20
 
@@ -55,6 +56,7 @@ export async function writeBundleFile(
   folder: string,
   bundle: Omit<BundleFile, 'format'>,
 ): Promise<void> {
+  enterPhase('note')
   const text = JSON.stringify({ format: FORMAT, ...bundle }, null, 2)
   await writeFileAtomic(bundleFilePath(folder), `${text}\n`)
 }

@@ -4,6 +4,7 @@ import { asReproError } from '../core/errors.ts'
 import { count } from '../core/text.ts'
 import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
+import { enterPhase } from '../system/phase.ts'
 import { type AuthorFault, throwFaults } from './faults.ts'
 import type { TreeFile } from './walk.ts'
 
@@ -42,6 +43,7 @@ export async function* hashTree(
       return { file, outcome }
     })) {
       signal?.throwIfAborted()
+      enterPhase('hash')
       if ('error' in outcome) faults.push(faultFor(file, outcome.error))
       else if (outcome.hashed.state !== file.state) faults.push(changed(file.path))
       else {

@@ -7,6 +7,7 @@ import { fail, ReproError } from '../core/errors.ts'
 import { temporaryName } from './atomic-file.ts'
 import { createBlake3 } from './blake3.ts'
 import { formatFileState } from './file-state.ts'
+import { enterPhase } from './phase.ts'
 
 /** How systems say that a file was to take the place of a folder. */
 const FOLDER_THERE: ReadonlySet<string> = new Set(['EISDIR', 'EEXIST', 'ENOTEMPTY'])
@@ -89,6 +90,7 @@ export class TreeWriter {
   }
 
   async #replace(temporary: string, path: string): Promise<void> {
+    enterPhase('rename')
     await rename(temporary, path).catch((error: NodeJS.ErrnoException) => {
       if (!FOLDER_THERE.has(error.code ?? '')) throw error
       fail('TARGET_CHANGED', `"${path}" is a folder where a file must go`, {
