@@ -55,12 +55,21 @@ export const seenFile = z.strictObject({
 })
 export type SeenFile = z.infer<typeof seenFile>
 
-/** `<home>/bundles/<key>.json`: the bundle was made here; its key pair is derived from the home's seed and this id. */
-export const ownBundleFile = z.strictObject({
+/**
+ * `<home>/bundles/<key>.json`: this home can write the bundle. Its key pair is derived from the home's seed and `id`
+ * where it was made here, from `secret` where it was imported.
+ */
+const ownBundle = z.strictObject({
   format: z.literal(FORMAT),
   key: bundleKey,
-  id: z.string().regex(/^[0-9a-f]{32}$/),
+  /** Nothing is written under the key before its whole history was brought here from peers. */
+  mustSync: z.literal(true).optional(),
 })
+export const ownBundleFile = z.union([
+  ownBundle.extend({ id: z.string().regex(/^[0-9a-f]{32}$/) }),
+  ownBundle.extend({ secret: z.string().regex(/^[0-9a-f]{64}$/) }),
+])
+export type OwnBundleFile = z.infer<typeof ownBundleFile>
 
 /** `.repro/checkout.json` in a folder that `repro get` wrote. */
 export const checkoutFile = z.strictObject({
