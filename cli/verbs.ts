@@ -80,6 +80,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/runs.ts')).runs,
   },
   {
+    name: 'key',
+    summary: "save a bundle's key to a file, or restore it from one",
+    load: async () => (await import('./commands/key.ts')).key,
+  },
+  {
     name: 'bootstrap',
     summary: 'run a DHT bootstrap node and print its address',
     load: async () => (await import('./commands/bootstrap.ts')).bootstrap,

@@ -142,7 +142,7 @@ export class DriveBundle implements Bundle, PeerView {
       fail('KEY_NOT_WRITABLE', `this home cannot write to "${this.key}"`, {
         hints: [
           'publish to a new key with: repro publish --new',
-          'or publish from the home that made the bundle',
+          'or publish from the home that made the bundle, or bring its key here: repro key import <file>',
         ],
       })
     const unlock = await this.#publishing.lock(options.signal)

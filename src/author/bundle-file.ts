@@ -44,6 +44,7 @@ export async function writableKey(
     {
       hints: [
         'publish from the home that made it: REPRO_HOME=<that home> repro publish',
+        `or bring its key here: repro key export ${noted.key} <file> there, repro key import <file> here`,
         'or publish it as a bundle of its own: repro publish --new',
       ],
       data: { key: noted.key },

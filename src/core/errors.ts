@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   CONFIG_INVALID: ExitCode.usage,
   FORMAT_UNSUPPORTED: ExitCode.usage,
   KEY_NOT_WRITABLE: ExitCode.usage,
+  KEY_INVALID: ExitCode.usage,
   TAG_TAKEN: ExitCode.usage,
   TARGET_CHANGED: ExitCode.usage,
   READ_FAILED: ExitCode.failed,

@@ -1,9 +1,10 @@
 import type { WorkRecord } from '../../../schemas/index.ts'
 import { fail } from '../../core/errors.ts'
 import type { Home } from '../../core/home.ts'
-import type { KeyReference, Reference } from '../../core/reference.ts'
+import { type KeyReference, parseReference, type Reference } from '../../core/reference.ts'
 import type { ReleaseSource } from '../../core/release-source.ts'
 import type { Settings } from '../../core/settings.ts'
+import { Names } from '../names.ts'
 import { streamOf } from '../stream-of.ts'
 
 export interface OpenSourceOptions {
@@ -121,6 +122,16 @@ export async function resolveKey(home: Home, ref: Reference): Promise<KeyReferen
   if (ref.kind === 'file') refuseFile(ref.path)
   if (ref.kind === 'folder') return { kind: 'key', key: await keyOfFolder(ref.path) }
   return await home.resolve(ref)
+}
+
+/** As `resolveKey`, for what needs no store, and so must not wait for one that another process has open. */
+export async function keyWithoutStore(settings: Settings, ref: string): Promise<KeyReference> {
+  const reference = parseReference(ref)
+  if (reference.kind === 'file') refuseFile(reference.path)
+  if (reference.kind === 'folder') return { kind: 'key', key: await keyOfFolder(reference.path) }
+  if (reference.kind === 'key') return reference
+  const { name, ...selection } = reference
+  return { ...selection, kind: 'key', key: await new Names(settings.home).resolve(name) }
 }
 
 async function keyOfFolder(folder: string): Promise<string> {
