@@ -39,6 +39,12 @@ export function blake3(bytes: Uint8Array | string): string {
   return spare!.init().update(input).digest('hex')
 }
 
+/** BLAKE3 of `bytes`, 32 bytes. */
+export function blake3Digest(bytes: Uint8Array): Buffer {
+  if (native) return native.blake3(bytes)
+  return Buffer.from(spare!.init().update(bytes).digest('binary'))
+}
+
 class NativeBlake3 implements Blake3 {
   readonly #hasher: InstanceType<NativeModule['Blake3Hasher']>
   constructor(hasher: InstanceType<NativeModule['Blake3Hasher']>) {

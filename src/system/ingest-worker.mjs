@@ -1,0 +1,18 @@
+// A thread of ingest-pool.ts.
+import { createRequire } from 'node:module'
+import { parentPort } from 'node:worker_threads'
+import { serveIngest } from './ingest-serve.mjs'
+
+const native = createRequire(import.meta.url)('@napi-rs/blake-hash')
+const hashes = {
+  blake3: native.blake3,
+  hasher: () => {
+    const hasher = new native.Blake3Hasher()
+    return { update: bytes => hasher.update(bytes), hex: () => hasher.digest('hex') }
+  },
+}
+
+parentPort.on(
+  'message',
+  serveIngest(hashes, (message, transfer) => parentPort.postMessage(message, transfer)),
+)
