@@ -6,6 +6,7 @@ import type { BundleSummary } from '../core/home.ts'
 import { formatKey, parseKey } from '../core/reference.ts'
 import { findLockHolder } from '../system/lock-holder.ts'
 import type { Seed } from '../system/seed.ts'
+import { openBlockStorage } from './block-files/open-block-storage.ts'
 import type { Bundle, BundleStore } from './bundle.ts'
 import { DriveBundle } from './drive-bundle.ts'
 import { createOwnBundle, forgetOwnBundle, listOwnBundles, readOwnBundle } from './own-bundles.ts'
@@ -30,7 +31,8 @@ export class CorestoreBundles implements BundleStore {
     let store: Corestore | undefined
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
-      store = new Corestore(folder, { primaryKey: seed.derive('store'), unsafe: true })
+      const storage = await openBlockStorage(folder)
+      store = new Corestore(storage, { primaryKey: seed.derive('store'), unsafe: true })
       await store.ready()
       return new CorestoreBundles(home, seed, store)
     } catch (error) {

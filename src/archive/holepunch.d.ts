@@ -11,6 +11,9 @@ declare module 'hypercore' {
     readonly remotePublicKey: Buffer | null
     /** Requests that were sent to it and not answered yet. */
     readonly inflight: number
+    /** What it said it has; 0 before it said anything. */
+    readonly remoteLength: number
+    readonly remoteSynced: boolean
     readonly stream: { destroy(error?: Error): void }
   }
   export interface CoreDownload {
@@ -40,7 +43,34 @@ declare module 'hypercore' {
     clear(start: number, end: number): Promise<unknown>
     download(range: { start: number; end: number; linear?: boolean }): CoreDownload
     treeHash(length?: number): Promise<Buffer>
+    /** Which blocks are here. Both give -1 when there is none. */
+    readonly core: {
+      readonly bitfield: { firstSet(from: number): number; firstUnset(from: number): number }
+    }
+    /** Nodes of the signed tree, by their number in the flat tree. */
+    readonly state: {
+      readonly storage: {
+        read(): {
+          getTreeNode(index: number): Promise<{ size: number; hash: Buffer } | null>
+          tryFlush(): void
+        }
+      }
+    }
   }
+}
+
+declare module 'hypercore/lib/merkle-tree.js' {
+  const file: {
+    readonly MerkleTree: {
+      /** Throws INVALID_OPERATION where a root is not here. */
+      getRootsFromStorage(
+        storage: unknown,
+        length: number,
+      ): Promise<{ readonly size: number; readonly hash: Buffer }[]>
+      verifyFullyRemote(state: unknown, proof: unknown): unknown
+    }
+  }
+  export default file
 }
 
 declare module 'hyperbee' {
@@ -132,15 +162,18 @@ declare module 'hyperdrive' {
 declare module 'corestore' {
   import type { Duplex } from 'node:stream'
   import type Hypercore from 'hypercore'
+  import type CorestoreStorage from 'hypercore-storage'
 
   export default class Corestore {
-    constructor(folder: string, options?: Record<string, unknown>)
-    readonly storage: { readonly db: { flush(): Promise<void> } }
+    constructor(storage: string | CorestoreStorage, options?: Record<string, unknown>)
+    readonly storage: CorestoreStorage
     ready(): Promise<void>
     close(): Promise<void>
     get(options: Record<string, unknown>): Hypercore
     session(): Corestore
     replicate(connection: Duplex | boolean, options?: Record<string, unknown>): Duplex
     findingPeers(): () => void
+    /** Gives each core to `listener` when it is made. */
+    watch(listener: (core: object) => void): void
   }
 }

@@ -60,6 +60,7 @@ export function storeError(error: unknown, subject: string, folder?: string): Re
 
 /** True for what the store throws when bytes on disk are not those that were written. */
 export function isDamage(error: unknown): boolean {
+  if (error instanceof ReproError) return error.code === 'BLOCK_DAMAGED'
   const { message = String(error) } = error as { message?: string }
   return /CRC mismatch|checksum|corrupt/i.test(message)
 }

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   NOT_FOUND: ExitCode.notFound,
   NO_PEER: ExitCode.notFound,
   HASH_MISMATCH: ExitCode.verification,
+  BLOCK_DAMAGED: ExitCode.verification,
   SIGNATURE_INVALID: ExitCode.verification,
   RECORD_INVALID: ExitCode.verification,
   HISTORY_REWRITTEN: ExitCode.verification,

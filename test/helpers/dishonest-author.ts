@@ -3,6 +3,7 @@ import Corestore from 'corestore'
 import Hyperbee from 'hyperbee'
 import Hyperdrive from 'hyperdrive'
 import type { ReleaseRecord } from '../../schemas/index.ts'
+import { openBlockStorage } from '../../src/archive/block-files/open-block-storage.ts'
 import { readOwnBundle } from '../../src/archive/own-bundles.ts'
 import { signRecord } from '../../src/archive/release-record.ts'
 import { openSeed } from '../../src/system/seed.ts'
@@ -16,7 +17,7 @@ export type Tamper = (
 export async function tamper(home: string, key: string, act: Tamper): Promise<void> {
   const seed = await openSeed(home)
   const keys = (await readOwnBundle(home, seed, key))!
-  const store = new Corestore(join(home, 'store'), {
+  const store = new Corestore(await openBlockStorage(join(home, 'store')), {
     primaryKey: seed.derive('store'),
     unsafe: true,
   })

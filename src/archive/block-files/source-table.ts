@@ -1,0 +1,96 @@
+import type { Database } from 'rocksdb-native'
+
+/** A file of the author's that blocks point into. */
+export interface SourceFile {
+  readonly path: string
+  readonly state: string
+}
+
+const PREFIX = Buffer.from('repro/source/')
+
+/** Which file an in-place pointer means: small records in RocksDB, written before the pointers. */
+export class SourceTable {
+  readonly #db: Database
+  readonly #byId = new Map<number, Promise<SourceFile | null>>()
+  #ids: Promise<Map<string, number>> | null = null
+  #next = 1
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** The id of a file in a state; a new one gets its record first. */
+  async idOf({ path, state }: SourceFile): Promise<number> {
+    this.#ids ??= this.#load()
+    const ids = await this.#ids
+    const name = `${state} ${path}`
+    const known = ids.get(name)
+    if (known !== undefined) {
+      await this.#byId.get(known)
+      return known
+    }
+    const id = this.#next++
+    ids.set(name, id)
+    const written = this.#put(id, { path, state })
+    this.#byId.set(id, written)
+    written.catch(() => {
+      ids.delete(name)
+      this.#byId.delete(id)
+    })
+    await written
+    return id
+  }
+
+  async byId(id: number): Promise<SourceFile | null> {
+    let source = this.#byId.get(id)
+    if (source === undefined) {
+      source = this.#db.get(sourceKey(id)).then(parseSource)
+      this.#byId.set(id, source)
+    }
+    return await source
+  }
+
+  async #put(id: number, source: SourceFile): Promise<SourceFile> {
+    const batch = this.#db.write({ autoDestroy: true })
+    batch.tryPut(
+      sourceKey(id),
+      Buffer.from(JSON.stringify({ path: source.path, state: source.state })),
+    )
+    await batch.flush()
+    return source
+  }
+
+  async #load(): Promise<Map<string, number>> {
+    const ids = new Map<string, number>()
+    for await (const { key, value } of sourceRecords(this.#db)) {
+      const id = sourceId(key)
+      const source = parseSource(value)
+      this.#next = Math.max(this.#next, id + 1)
+      if (source === null) continue
+      ids.set(`${source.state} ${source.path}`, id)
+      this.#byId.set(id, Promise.resolve(source))
+    }
+    return ids
+  }
+}
+
+export function sourceRecords(db: Database): AsyncIterable<{ key: Buffer; value: Buffer }> {
+  return db.iterator({ gte: sourceKey(0), lt: sourceKey(0xffffffff) })
+}
+
+export function sourceKey(id: number): Buffer {
+  const key = Buffer.alloc(PREFIX.length + 4)
+  key.set(PREFIX)
+  key.writeUInt32BE(id, PREFIX.length)
+  return key
+}
+
+export function sourceId(key: Buffer): number {
+  return key.readUInt32BE(PREFIX.length)
+}
+
+function parseSource(value: Buffer | null): SourceFile | null {
+  if (value === null) return null
+  const { path, state } = JSON.parse(value.toString()) as Partial<SourceFile>
+  return typeof path === 'string' && typeof state === 'string' ? { path, state } : null
+}
