@@ -2,9 +2,11 @@ import { ExitCode } from '../../src/core/exit-codes.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
 import { check as checkFolder } from '../../src/daemon/operations/check.ts'
 import { defineCommand } from '../command.ts'
+import { rehashOption, wantsRehash } from '../rehash.ts'
 
 interface Flags {
   readonly recapture?: boolean
+  readonly rehash?: boolean
 }
 
 export const check = defineCommand<Flags>({
@@ -14,12 +16,14 @@ export const check = defineCommand<Flags>({
     command
       .argument('[dir]', 'the folder with repro.yaml', '.')
       .option('--recapture', 'capture host: images again')
+      .addOption(rehashOption('look at all files again, also those that look unchanged'))
   },
   async run({ args, flags }, context) {
     const { output, signal } = context
     const work = checkFolder(await context.settings(), args[0] ?? '.', {
       signal,
       ...(flags.recapture ? { recapture: true } : {}),
+      ...(wantsRehash(flags) ? { rehash: true } : {}),
     })
     const result = await context.follow(work)
     const { faults, warnings, files, bytes, apps } = result

@@ -2,6 +2,7 @@ import { ExitCode } from '../../src/core/exit-codes.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
 import { publish as publishFolder } from '../../src/daemon/operations/publish.ts'
 import { defineCommand } from '../command.ts'
+import { rehashOption, wantsRehash } from '../rehash.ts'
 import { resultRecord } from '../render/result.ts'
 
 interface Flags {
@@ -9,11 +10,17 @@ interface Flags {
   readonly message?: string
   readonly new?: boolean
   readonly recapture?: boolean
+  readonly rehash?: boolean
+  readonly inPlace?: boolean
 }
 
 export const publish = defineCommand<Flags>({
   exitCodes: [0, 1, 2, 130],
-  examples: ['repro publish', "repro publish ./analysis --tag v1 -m 'as submitted'"],
+  examples: [
+    'repro publish',
+    "repro publish ./analysis --tag v1 -m 'as submitted'",
+    'repro publish /archive/run-7 --in-place',
+  ],
   configure(command) {
     command
       .argument('[dir]', 'the folder with repro.yaml', '.')
@@ -21,6 +28,8 @@ export const publish = defineCommand<Flags>({
       .option('-m, --message <text>', 'what this release is')
       .option('--new', 'make a new bundle with a key of its own')
       .option('--recapture', 'capture host: images again')
+      .option('--in-place', 'keep no second copy: serve from these files, which must not change')
+      .addOption(rehashOption('read all files again, also those that look unchanged'))
   },
   async run({ args, flags }, context) {
     const { output, signal } = context
@@ -30,6 +39,8 @@ export const publish = defineCommand<Flags>({
       ...(flags.message === undefined ? {} : { message: flags.message }),
       ...(flags.new ? { newBundle: true } : {}),
       ...(flags.recapture ? { recapture: true } : {}),
+      ...(flags.inPlace ? { inPlace: true } : {}),
+      ...(wantsRehash(flags) ? { rehash: true } : {}),
     })
     const done = await context.follow(work, { live: true })
     const { record, manifest, citation, published, storedFiles, storedBytes } = done
@@ -44,7 +55,9 @@ export const publish = defineCommand<Flags>({
     output.line(`  release       ${record.release}${tag}`)
     output.line(`  content hash  ${record.contentHash}`)
     output.line(`  size          ${count('file', record.files)}, ${formatBytes(record.bytes)}`)
-    output.line(`  stored        ${count('file', storedFiles)}, ${formatBytes(storedBytes)}`)
+    const files = `${storedFiles.toLocaleString('en-US')} of ${count('file', record.files)}`
+    const bytes = `${formatBytes(storedBytes)} of ${formatBytes(record.bytes)}`
+    output.line(`  new           ${files}, ${bytes}`)
     output.line(`  cite as       ${citation}`)
     output.say(`next: repro share ${record.key}`)
     output.record(resultRecord({ ...record, published, storedFiles, storedBytes, citation }))

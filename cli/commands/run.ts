@@ -11,6 +11,7 @@ import { adapterNames } from '../../src/runtime/registry.ts'
 import { collect } from '../collect.ts'
 import { defineCommand } from '../command.ts'
 import { parseTimeMs } from '../parse-number.ts'
+import { rehashOption, wantsRehash } from '../rehash.ts'
 import { printPlan } from '../render/plan.ts'
 import { resultRecord } from '../render/result.ts'
 import { exitCodeOf, printVerdict } from '../render/verdict.ts'
@@ -61,7 +62,7 @@ export const run = defineCommand<Flags>({
       .option('--plan', 'show which runtime would be used and why, and run nothing')
       .option('--record', 'keep the outputs as the expected ones of this folder')
       .option('--recapture', 'capture host: images again')
-      .option('--rehash', 'hash all inputs again')
+      .addOption(rehashOption('hash all inputs again'))
       .addOption(new Option('--timeout <time>', 'stop the app after this').argParser(parseTimeMs))
       .option('--with-host', 'put host and user name into the receipt')
   },
@@ -80,7 +81,8 @@ export const run = defineCommand<Flags>({
       ...(flags.minFidelity === undefined ? {} : { minFidelity: flags.minFidelity }),
       ...(flags.out === undefined ? {} : { out: flags.out }),
       ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }),
-      ...pickTrue(flags, ['offline', 'record', 'recapture', 'rehash', 'withHost']),
+      ...pickTrue(flags, ['offline', 'record', 'recapture', 'withHost']),
+      ...(wantsRehash(flags) ? { rehash: true } : {}),
     }
     if (flags.plan) {
       const plan = await context.follow(planRun(settings, ref!, options))

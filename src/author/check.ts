@@ -1,28 +1,20 @@
 import { join } from 'node:path'
-import type { AuthorApp, AuthorManifest, IndexEntry, WorkRecord } from '../../schemas/index.ts'
+import type { AuthorApp, AuthorManifest, WorkRecord } from '../../schemas/index.ts'
 import { type ManifestFile, parseManifestFile } from '../core/manifest-file.ts'
 import { listOf, recordOf, textOf } from '../core/manifest-parts.ts'
 import { readYaml } from '../core/manifest-yaml.ts'
 import { count } from '../core/text.ts'
-import { hashFile } from '../system/hash-file.ts'
 import { writableKey } from './bundle-file.ts'
 import { checkRemarks } from './check-remarks.ts'
-import {
-  type AuthorFault,
-  type AuthorRemark,
-  faultsOf,
-  formatRemark,
-  throwFaults,
-} from './faults.ts'
-import { type Images, prepareImages } from './images.ts'
+import { type AuthorFault, type AuthorRemark, faultsOf, formatRemark } from './faults.ts'
+import { foreseeFaults } from './foresee.ts'
+import { imageTreeFiles, prepareImages, resolvedImages } from './images.ts'
+import { keepKnown, openKnown } from './known-files.ts'
 import { manifestWarnings, openFolder, walkFolder } from './prepare.ts'
 import type { PrepareOptions } from './prepare-options.ts'
 import { MANIFEST_NAME, readManifestText } from './read-manifest.ts'
-import { readRecorded, staleExpectations } from './recorded.ts'
-import { EXPECTED_FOLDER, resolveManifest } from './resolve-manifest.ts'
 import { scriptRemarks } from './script-remarks.ts'
 import { findSecrets } from './secrets.ts'
-import type { Tree } from './walk.ts'
 
 export interface CheckResult {
   /** What publish would refuse. */
@@ -35,7 +27,7 @@ export interface CheckResult {
   readonly apps: readonly string[]
 }
 
-export interface CheckFolderOptions extends Omit<PrepareOptions, 'purpose'> {
+export interface CheckFolderOptions extends Omit<PrepareOptions, 'purpose' | 'ingest'> {
   /** Whether the home that would publish can write the bundle of this key. */
   readonly isWritable: (key: string) => Promise<boolean>
 }
@@ -50,18 +42,28 @@ export async function* checkFolder(
 ): AsyncGenerator<WorkRecord, CheckResult> {
   const { signal } = options
   const root = await openFolder(folder)
+  const known = await openKnown(root, options)
   const faults: AuthorFault[] = []
   await noting(writableKey(root, options.isWritable), faults)
   const { file, valid } = await manifestOf(root, faults)
   yield { action: 'check', status: 'start', subject: 'files' }
   const tree = await walkFolder(root, file, signal)
   faults.push(...tree.faults)
+  const files = [...tree.files]
   const allowed = file.manifest.allowSecrets ?? []
-  faults.push(...(await findSecrets(tree.files, allowed, signal)))
+  faults.push(...(await findSecrets(tree.files, allowed, { known, signal })))
   if (valid) {
     const images = yield* collect(prepareImages(root, file, options), faults)
-    if (images) yield* collect(expectations(root, file, tree, images), faults)
+    if (images) {
+      files.push(...(await imageTreeFiles(images)))
+      const seen = { root, file, tree, images: resolvedImages(images), known, signal }
+      await noting(
+        foreseeFaults(seen).then(stale => faults.push(...stale)),
+        faults,
+      )
+    }
   }
+  yield* keepKnown(known, files)
   const warnings = [
     ...manifestWarnings(file),
     ...tree.warnings,
@@ -115,31 +117,6 @@ function salvage(value: unknown): AuthorManifest {
     apps: Object.fromEntries(apps),
     images: Object.fromEntries(images),
   }
-}
-
-/** Resolves as publish would, hashing only what expectations name. */
-async function* expectations(
-  root: string,
-  file: ManifestFile,
-  tree: Tree,
-  images: Images,
-): AsyncGenerator<WorkRecord, void> {
-  const named = Object.values(file.manifest.apps ?? {}).flatMap(app =>
-    (app.outputs ?? []).flatMap(output => ('expect' in output && output.expect) || []),
-  )
-  const entries: IndexEntry[] = []
-  for (const { path, absolute, size } of tree.files) {
-    const wanted = path.startsWith(`${EXPECTED_FOLDER}/`) || named.includes(path)
-    const blake3 = wanted ? (await hashFile(absolute)).blake3 : '0'.repeat(64)
-    entries.push({ path, type: 'file', size, blake3 })
-  }
-  const resolved = resolveManifest({
-    file,
-    images: Object.fromEntries([...images].map(([name, image]) => [name, image.resolved])),
-    entries,
-    lenient: false,
-  })
-  throwFaults(staleExpectations(resolved, await readRecorded(root)))
 }
 
 /** Lets work go on to its records; what it throws is noted instead. */

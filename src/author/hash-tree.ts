@@ -1,76 +1,128 @@
 import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
 import { comparePaths } from '../core/archive-path.ts'
 import { asReproError } from '../core/errors.ts'
+import type { IngestedFile, PublishSession } from '../core/home.ts'
 import { count } from '../core/text.ts'
 import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
-import { enterPhase } from '../system/phase.ts'
+import type { StatCache } from '../system/stat-cache.ts'
 import { type AuthorFault, throwFaults } from './faults.ts'
 import type { TreeFile } from './walk.ts'
 
 const PROGRESS_EVERY_MS = 100
 
+/** Reads files once and tells their hashes; what it does with the bytes meanwhile is its own. */
+export type Ingest = PublishSession['ingest']
+
+export interface HashTreeOptions {
+  /** Knows files that are as they were when they were hashed last; what is hashed is noted there. */
+  readonly known: StatCache
+  /** Default: only hashes. */
+  readonly ingest?: Ingest
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface HashedTree {
-  /** Sorted by path. */
+  /** In the order of the files. */
   readonly entries: readonly FileEntry[]
-  /** File state at the time of hashing, by path. */
-  readonly states: ReadonlyMap<string, string>
+  /** How many of them had to be read. */
+  readonly read: number
 }
 
 /**
- * Hashes files side by side. Throws SOURCE_CHANGED or READ_FAILED once for all files that changed since the walk
- * or could not be read, INTERRUPTED.
+ * The hashes of files: known ones from the cache, all others by reading them side by side. Throws SOURCE_CHANGED or
+ * READ_FAILED once for all files that changed since the walk or could not be read, what `ingest` throws, INTERRUPTED.
  */
 export async function* hashTree(
   files: readonly TreeFile[],
-  signal?: AbortSignal,
+  { known, ingest = hashOnly, signal }: HashTreeOptions,
 ): AsyncGenerator<WorkRecord, HashedTree> {
-  const totalBytes = files.reduce((sum, file) => sum + file.size, 0)
-  const totalFiles = files.length
-  const entries: FileEntry[] = []
-  const states = new Map<string, string>()
-  const faults: AuthorFault[] = []
+  const unknown = files.filter(file => known.hashOf(file) === null)
+  const totals = { totalBytes: bytesOf(unknown), totalFiles: unknown.length }
+  yield { action: 'hash', status: 'start', bytes: 0, files: 0, ...totals }
+  if (unknown.length > 0) {
+    const faults: AuthorFault[] = []
+    const work = ingest(unknown, signal)
+    let done: readonly IngestedFile[]
+    for (;;) {
+      const step = await work.next()
+      if (step.done) {
+        done = step.value
+        break
+      }
+      // The same bytes are hashed and stored: to whoever looks on it is one work.
+      yield step.value.action === 'progress' ? { ...step.value, subject: 'hash' } : step.value
+    }
+    for (const [i, one] of done.entries()) {
+      const file = unknown[i]!
+      if ('error' in one && one.error !== undefined) faults.push(faultFor(file, one.error))
+      else if (!('blake3' in one) || one.state !== file.state) faults.push(changed(file.path))
+      else known.note(file, { blake3: one.blake3 })
+    }
+    throwFaults(faults.sort((a, b) => comparePaths(a.file ?? '', b.file ?? '')))
+  }
+  yield {
+    action: 'hash',
+    status: 'ok',
+    bytes: totals.totalBytes,
+    files: unknown.length,
+    ...totals,
+    message: said(unknown.length, files.length),
+    data: {
+      knownFiles: files.length - unknown.length,
+      knownBytes: bytesOf(files) - totals.totalBytes,
+    },
+  }
+  return { entries: files.map(file => entryOf(file, known)), read: unknown.length }
+}
+
+function entryOf(file: TreeFile, known: StatCache): FileEntry {
+  const { path, size, mode } = file
+  const executable = (mode & 0o100) !== 0 ? { executable: true as const } : {}
+  return { path, type: 'file', size, ...executable, blake3: known.hashOf(file)! }
+}
+
+function said(read: number, all: number): string {
+  if (read === all) return `hashed ${count('file', all)}`
+  const rest = `${(all - read).toLocaleString('en-US')} unchanged since they were hashed`
+  return read === 0 ? `hashed no file, ${rest}` : `hashed ${count('file', read)}, ${rest}`
+}
+
+const bytesOf = (files: readonly TreeFile[]) => files.reduce((sum, { size }) => sum + size, 0)
+
+async function* hashOnly(
+  files: Parameters<Ingest>[0],
+  signal?: AbortSignal,
+): AsyncGenerator<WorkRecord, readonly IngestedFile[]> {
+  const totals = {
+    totalBytes: files.reduce((sum, { size }) => sum + size, 0),
+    totalFiles: files.length,
+  }
+  const done = new Array<IngestedFile>(files.length)
+  const pool = new HashPool(totals.totalBytes, totals.totalFiles)
   let bytes = 0
+  let count = 0
   let saidMs = 0
-  yield { action: 'hash', status: 'start', bytes: 0, totalBytes, files: 0, totalFiles }
-  const pool = new HashPool(totalBytes, totalFiles)
   try {
-    for await (const { file, outcome } of parallel(files, pool.width, async file => {
-      const outcome = await pool.hash(file.absolute, signal).then(
-        hashed => ({ hashed }),
-        (error: unknown) => ({ error }),
+    for await (const i of parallel(files.keys(), pool.width, async i => {
+      const { path, absolute } = files[i]!
+      done[i] = await pool.hash(absolute, signal).then(
+        hashed => ({ path, ...hashed }),
+        (error: unknown) => ({ path, error }),
       )
-      return { file, outcome }
+      return i
     })) {
       signal?.throwIfAborted()
-      enterPhase('hash')
-      if ('error' in outcome) faults.push(faultFor(file, outcome.error))
-      else if (outcome.hashed.state !== file.state) faults.push(changed(file.path))
-      else {
-        const { blake3, size, state } = outcome.hashed
-        const executable = outcome.hashed.executable ? { executable: true as const } : {}
-        entries.push({ path: file.path, type: 'file', size, ...executable, blake3 })
-        states.set(file.path, state)
-      }
-      bytes += file.size
+      bytes += files[i]!.size
+      count++
       if (Date.now() - saidMs < PROGRESS_EVERY_MS) continue
       saidMs = Date.now()
-      yield { action: 'hash', bytes, totalBytes, files: entries.length, totalFiles }
+      yield { action: 'progress', subject: 'hash', bytes, files: count, ...totals }
     }
   } finally {
     await pool.close()
   }
-  throwFaults(faults.sort((a, b) => comparePaths(a.file ?? '', b.file ?? '')))
-  yield {
-    action: 'hash',
-    status: 'ok',
-    bytes,
-    totalBytes,
-    files: totalFiles,
-    totalFiles,
-    message: `hashed ${count('file', totalFiles)}`,
-  }
-  return { entries: entries.sort((a, b) => comparePaths(a.path, b.path)), states }
+  return done
 }
 
 /** A file that moved under our hands: nothing is published. */

@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuthorImage, CapturesFile, WorkRecord } from '../../schemas/index.ts'
+import type { AuthorImage, CapturesFile, ResolvedImage, WorkRecord } from '../../schemas/index.ts'
 import { RESERVED } from '../core/archive-path.ts'
 import { asReproError } from '../core/errors.ts'
 import type { ManifestFile } from '../core/manifest-file.ts'
@@ -100,6 +100,11 @@ function atManifest(fault: AuthorFault, file: ManifestFile, name: string): Autho
   }
 }
 
+/** What a manifest says of them. */
+export function resolvedImages(images: Images): Readonly<Record<string, ResolvedImage>> {
+  return Object.fromEntries([...images].map(([name, { resolved }]) => [name, resolved]))
+}
+
 /** The files of images as they lie in a bundle: under `.repro/images/<name>/`. */
 export async function imageTreeFiles(images: Images): Promise<TreeFile[]> {
   const all = [...images].flatMap(([name, { layout, files }]) =>
@@ -111,7 +116,8 @@ export async function imageTreeFiles(images: Images): Promise<TreeFile[]> {
   return await Promise.all(
     all.map(async file => {
       const stats = await lstat(file.absolute, { bigint: true })
-      return { ...file, size: Number(stats.size), state: formatFileState(stats) }
+      const [size, mode] = [Number(stats.size), Number(stats.mode)]
+      return { ...file, size, mode, state: formatFileState(stats) }
     }),
   )
 }

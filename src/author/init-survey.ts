@@ -58,7 +58,7 @@ export async function surveyFolder(root: string, signal?: AbortSignal): Promise<
   const citationText = await read(citationFile ?? undefined)
   const licenseText = await read(pick(/^(licen[cs]e|copying)([.-][^/]*)?$/i))
   const entry = await findEntry(paths, read)
-  const secrets = await findSecrets(tree.files, [], signal)
+  const secrets = await findSecrets(tree.files, [], { signal })
   const junk = await presentJunk(root, signal)
   const top = [...new Set(paths.flatMap(path => path.split('/').slice(0, -1)[0] ?? []))]
   return {

@@ -1,4 +1,5 @@
 import type { Settings } from '../core/settings.ts'
+import type { Ingest } from './hash-tree.ts'
 
 export interface PrepareOptions {
   readonly settings: Pick<Settings, 'cache'>
@@ -7,4 +8,13 @@ export interface PrepareOptions {
   readonly purpose?: 'publish' | 'run'
   /** Captures `host:` images anew. */
   readonly recapture?: boolean
+  /** Reads every file again, also those that are as they were when they were hashed last. */
+  readonly rehash?: boolean
+  /**
+   * Reads files that must be hashed, and may store them while it does. It is called when all is checked that can be
+   * checked without their hashes. Default: only hashes.
+   */
+  readonly ingest?: Ingest
+  /** The clock, for tests. */
+  readonly now?: () => Date
 }

@@ -10,11 +10,13 @@ import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { count } from '../core/text.ts'
 import { blake3 } from '../system/blake3.ts'
 import { formatFileState } from '../system/file-state.ts'
-import { parallel } from '../system/parallel.ts'
+import { FolderReader } from '../system/folder-reader.ts'
 import { type AuthorFault, type AuthorRemark, formatRemark, throwFaults } from './faults.ts'
+import { foreseeFaults } from './foresee.ts'
 import { changed, hashTree } from './hash-tree.ts'
 import { imageSourcePaths } from './image-source.ts'
-import { imageTreeFiles, prepareImages } from './images.ts'
+import { imageTreeFiles, prepareImages, resolvedImages } from './images.ts'
+import { keepKnown, openKnown } from './known-files.ts'
 import type { PrepareOptions } from './prepare-options.ts'
 import { preparedBundle } from './prepared.ts'
 import { MANIFEST_NAME, readManifestFile } from './read-manifest.ts'
@@ -24,44 +26,44 @@ import { findSecrets } from './secrets.ts'
 import { type Tree, type TreeFile, walkTree } from './walk.ts'
 
 /**
- * Makes a folder ready: walks it, imports its images, hashes everything, and resolves the manifest. Writes nothing into the
- * author's tree but `.repro/`, and stores nothing. Throws MANIFEST_MISSING, MANIFEST_INVALID, PATH_UNSAFE, LINK_UNSAFE,
+ * Makes a folder ready: walks it, imports its images, hashes what changed since it was hashed last, and resolves the
+ * manifest. Writes nothing into the author's tree but `.repro/`, and stores nothing but what `ingest` does: that is called
+ * when all was checked that needs no hash. Throws MANIFEST_MISSING, MANIFEST_INVALID, PATH_UNSAFE, LINK_UNSAFE,
  * FILE_UNSUPPORTED, SECRET_FOUND, READ_FAILED, SOURCE_CHANGED, EXPECTATION_STALE, what images throw, INTERRUPTED.
  */
 export async function* prepareBundle(
   folder: string,
   options: PrepareOptions,
 ): AsyncGenerator<WorkRecord, PreparedBundle> {
-  const { signal } = options
+  const { signal, ingest } = options
   const publishing = options.purpose === 'publish'
   const root = await openFolder(folder)
+  const known = await openKnown(root, options)
   const file = await readManifestFile(join(root, MANIFEST_NAME), MANIFEST_NAME)
   const tree = await walkFolder(root, file, signal)
-  const secrets = publishing
-    ? await findSecrets(tree.files, file.manifest.allowSecrets ?? [], signal)
-    : []
+  const allowed = file.manifest.allowSecrets ?? []
+  const secrets = publishing ? await findSecrets(tree.files, allowed, { known, signal }) : []
   throwFaults([...tree.faults, ...secrets])
   yield* warn([...manifestWarnings(file), ...tree.warnings])
 
   const images = yield* prepareImages(root, file, options)
+  const resolved = resolvedImages(images)
+  if (publishing)
+    throwFaults(await foreseeFaults({ root, file, tree, images: resolved, known, signal }))
   const files = [...tree.files, ...(await imageTreeFiles(images))]
-  const { entries: hashed, states } = yield* hashTree(files, signal)
-  const entries = sortEntries(hashed, tree)
+  const hashed = yield* hashTree(files, { known, signal, ...(ingest ? { ingest } : {}) })
+  const entries = sortEntries(hashed.entries, tree)
 
   yield { action: 'index', status: 'start' }
-  const manifest = resolveManifest({
-    file,
-    images: Object.fromEntries([...images].map(([name, { resolved }]) => [name, resolved])),
-    entries,
-    lenient: !publishing,
-  })
+  const manifest = resolveManifest({ file, images: resolved, entries, lenient: !publishing })
   const stale = staleExpectations(manifest, await readRecorded(root))
   if (publishing) throwFaults(stale)
   else yield* warn(stale)
   const { root: index, segments } = buildIndex(entries)
   const complete = completeManifest(manifest, index)
   const manifestText = canonicalJson(complete)
-  await assertUnchanged(files, states, signal)
+  if (hashed.read > 0) await assertUnchanged(files, signal)
+  yield* keepKnown(known, files)
   yield { action: 'index', status: 'ok', message: `indexed ${count('file', index.files)}` }
   return preparedBundle({
     manifest: complete,
@@ -69,7 +71,7 @@ export async function* prepareBundle(
     contentHash: `blake3:${blake3(manifestText)}`,
     entries,
     segments,
-    places: new Map(files.map(({ path, absolute }) => [path, absolute])),
+    files,
   })
 }
 
@@ -127,17 +129,14 @@ function sortEntries(files: readonly IndexEntry[], tree: Tree): IndexEntry[] {
 }
 
 /** What was hashed first may have changed while the last was: a release is one state of the folder or nothing. */
-async function assertUnchanged(
-  files: readonly TreeFile[],
-  states: ReadonlyMap<string, string>,
-  signal?: AbortSignal,
-): Promise<void> {
+async function assertUnchanged(files: readonly TreeFile[], signal?: AbortSignal): Promise<void> {
   const faults: AuthorFault[] = []
-  for await (const fault of parallel(files, 32, async ({ path, absolute }) => {
-    signal?.throwIfAborted()
-    const now = await lstat(absolute, { bigint: true }).then(formatFileState, () => null)
-    return now === states.get(path) ? null : changed(path)
-  }))
-    if (fault) faults.push(fault)
+  const reader = new FolderReader('/')
+  const states = new Map(files.map(file => [file.absolute.slice(1), file]))
+  for await (const looked of reader.look([...states.keys()], signal))
+    for (const { path, stats } of looked) {
+      const file = states.get(path)!
+      if (!stats || formatFileState(stats) !== file.state) faults.push(changed(file.path))
+    }
   throwFaults(faults.sort((a, b) => comparePaths(a.file ?? '', b.file ?? '')))
 }

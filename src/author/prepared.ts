@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { FileEntry, IndexEntry, Manifest } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
+import type { SourceFile } from '../core/source-file.ts'
 
 export interface PreparedParts {
   readonly manifest: Manifest
@@ -10,28 +11,31 @@ export interface PreparedParts {
   /** Sorted by path. */
   readonly entries: readonly IndexEntry[]
   readonly segments: ReadonlyMap<string, string>
-  /** Where each file lies, by its path in the bundle. */
-  readonly places: ReadonlyMap<string, string>
+  readonly files: readonly SourceFile[]
 }
 
 /** A prepared folder as everything else reads releases: no key, no number, and nothing to fetch. */
 export function preparedBundle(parts: PreparedParts): PreparedBundle {
-  const { manifest, manifestText, contentHash, entries, segments, places } = parts
-  const locate = (file: FileEntry): string =>
-    places.get(file.path) ?? fail('NOT_FOUND', `the bundle has no file "${file.path}"`)
+  const { manifest, manifestText, contentHash, entries, segments } = parts
+  let sources: ReadonlyMap<string, SourceFile> | undefined
+  const source = (file: FileEntry): SourceFile => {
+    sources ??= new Map(parts.files.map(one => [one.path, one]))
+    return sources.get(file.path) ?? fail('NOT_FOUND', `the bundle has no file "${file.path}"`)
+  }
   return {
     identity: { key: null, release: null, tag: null, contentHash, date: null },
     manifest,
     manifestText,
     all: entries,
     segments,
-    locate,
+    locate: file => source(file).absolute,
+    source,
     async *entries(prefix = '') {
       for (const entry of entries)
         if (prefix === '' || entry.path === prefix || entry.path.startsWith(`${prefix}/`))
           yield entry
     },
     async *fetch() {},
-    read: (file, signal) => createReadStream(locate(file), signal ? { signal } : {}),
+    read: (file, signal) => createReadStream(source(file).absolute, signal ? { signal } : {}),
   }
 }

@@ -1,6 +1,7 @@
 import type { Manifest, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, fail } from '../core/errors.ts'
-import type { Home, PublishResult } from '../core/home.ts'
+import type { Home, PublishResult, PublishSession } from '../core/home.ts'
+import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { assertTag, tagTaken } from '../core/release-tag.ts'
 import type { Settings } from '../core/settings.ts'
 import { bundleFilePath, writableKey, writeBundleFile } from './bundle-file.ts'
@@ -14,6 +15,10 @@ export interface PublishFolderOptions {
   /** Publish as a bundle of its own, whatever the folder was published as before. */
   readonly newBundle?: boolean
   readonly recapture?: boolean
+  /** Reads every file again, also those that are as they were when they were hashed last. */
+  readonly rehash?: boolean
+  /** Points into the author's own files instead of copying their bytes. */
+  readonly inPlace?: boolean
   readonly signal?: AbortSignal
   /** The clock, for tests. */
   readonly now?: () => Date
@@ -28,7 +33,8 @@ export interface PublishedFolder extends PublishResult {
 /**
  * Publishes an author's folder to the bundle it belongs to, or to a new one, and notes that in `.repro/bundle.json`:
  * the key before anything is stored, so that a first publish that was cut off is resumed by the next, the release when it is out.
- * Throws what `prepareBundle` and `Home.publish` throw, and KEY_NOT_WRITABLE, USAGE and TAG_TAKEN before anything is hashed.
+ * Files are read once, to be hashed and stored; before that all is refused that can be refused without it.
+ * Throws what `prepareBundle` and `Home.startPublish` throw, and KEY_NOT_WRITABLE, USAGE and TAG_TAKEN before all else.
  */
 export async function* publishFolder(
   home: Home,
@@ -40,20 +46,37 @@ export async function* publishFolder(
   const root = await openFolder(folder)
   const key = options.newBundle ? null : await writableKey(root, key => isWritable(home, key))
   if (tag !== undefined && key !== null) await assertTagFree(home, key, tag, signal)
-  const prepared = yield* prepareBundle(root, {
-    settings: options.settings,
-    purpose: 'publish',
-    ...(options.recapture ? { recapture: true } : {}),
-    ...(signal ? { signal } : {}),
-  })
-  const result = yield* home.publish(prepared, {
-    key,
-    onKey: key => bindFolder(root, key),
-    ...(tag === undefined ? {} : { tag }),
-    ...(options.message === undefined ? {} : { message: options.message }),
-    ...(options.now ? { now: options.now } : {}),
-    ...(signal ? { signal } : {}),
-  })
+  let session: PublishSession | undefined
+  const start = async () => {
+    session ??= await home.startPublish({
+      key,
+      onKey: key => bindFolder(root, key),
+      ...(tag === undefined ? {} : { tag }),
+      ...(options.message === undefined ? {} : { message: options.message }),
+      ...(options.inPlace ? { inPlace: true } : {}),
+      ...(options.now ? { now: options.now } : {}),
+      ...(signal ? { signal } : {}),
+    })
+    return session
+  }
+  let prepared: PreparedBundle
+  let result: PublishResult
+  try {
+    prepared = yield* prepareBundle(root, {
+      settings: options.settings,
+      purpose: 'publish',
+      async *ingest(files, signal) {
+        return yield* (await start()).ingest(files, signal)
+      },
+      ...(options.recapture ? { recapture: true } : {}),
+      ...(options.rehash ? { rehash: true } : {}),
+      ...(options.now ? { now: options.now } : {}),
+      ...(signal ? { signal } : {}),
+    })
+    result = yield* (await start()).publish(prepared)
+  } finally {
+    await session?.close()
+  }
   const { record } = result
   await noteBundle(root, {
     key: record.key,

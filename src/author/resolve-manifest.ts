@@ -78,12 +78,17 @@ export function completeManifest(manifest: UnindexedManifest, index: IndexRoot):
 
 class Resolver {
   readonly #input: ResolveInput
-  readonly #byPath: ReadonlyMap<string, IndexEntry>
+  #paths: ReadonlyMap<string, IndexEntry> | undefined
   readonly #faults: Finding[] = []
 
   constructor(input: ResolveInput) {
     this.#input = input
-    this.#byPath = new Map(input.entries.map(entry => [entry.path, entry]))
+  }
+
+  /** Made when it is asked for: many bundles name no path. */
+  get #byPath(): ReadonlyMap<string, IndexEntry> {
+    this.#paths ??= new Map(this.#input.entries.map(entry => [entry.path, entry]))
+    return this.#paths
   }
 
   app(name: string, app: AuthorApp): ResolvedApp {

@@ -1,3 +1,5 @@
+import { blake3 } from '../system/blake3.ts'
+
 /** What secrets look like: names of files that hold them, and forms of keys and tokens in text. */
 
 export interface NamedSecret {
@@ -61,3 +63,18 @@ export const TOKEN_FORMS: readonly TokenForm[] = [
   { what: 'a Stripe key', form: /\b[sr]k_live_[A-Za-z0-9]{20,255}\b/ },
   { what: 'an API key', form: /\bsk-(?:ant|proj|svcacct)-[A-Za-z0-9_-]{30,255}/ },
 ]
+
+/** Finds a text that holds any of the forms in one of its lines, and perhaps more. */
+export const ANY_TOKEN = new RegExp(
+  TOKEN_FORMS.map(({ form }) => `(?:${form.source})`).join('|'),
+  'm',
+)
+
+/** Another one wherever what is looked for is another. */
+export const SECRETS_VERSION: string = blake3(
+  [
+    'first MiB, lines of 4096',
+    ...SECRET_NAMES.map(({ name, line }) => `${name} ${line ?? ''}`),
+    ...TOKEN_FORMS.map(({ form }) => `${form}`),
+  ].join('\n'),
+)

@@ -1,12 +1,10 @@
-import { type BigIntStats, constants } from 'node:fs'
-import { lstat, open, readdir, readlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { BigIntStats } from 'node:fs'
 import { comparePaths, isReserved, pathFault, RESERVED, twinKey } from '../core/archive-path.ts'
 import { compilePatterns } from '../core/glob.ts'
 import { LinkTree } from '../core/link-tree.ts'
 import { escapeControl } from '../core/text.ts'
 import { formatFileState } from '../system/file-state.ts'
-import { parallel } from '../system/parallel.ts'
+import { FolderReader, type Looked } from '../system/folder-reader.ts'
 import type { AuthorFault, AuthorRemark } from './faults.ts'
 
 /** A regular file of the author's folder. */
@@ -17,6 +15,7 @@ export interface TreeFile {
   readonly absolute: string
   readonly size: number
   readonly state: string
+  readonly mode: number
 }
 
 export interface Tree {
@@ -49,13 +48,11 @@ export async function walkTree(root: string, options: WalkOptions): Promise<Tree
   return await new Walk(root, options).run()
 }
 
-/** Looks at so many entries of a folder at a time: network file systems answer slowly. */
-const AT_ONCE = 32
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 class Walk {
-  readonly #root: string
   readonly #options: WalkOptions
+  readonly #reader: FolderReader
   readonly #excluded: (path: string) => boolean
   readonly #exact: ReadonlySet<string>
   readonly #files: TreeFile[] = []
@@ -66,8 +63,8 @@ class Walk {
   readonly #skippedOuts: string[] = []
 
   constructor(root: string, options: WalkOptions) {
-    this.#root = root
     this.#options = options
+    this.#reader = new FolderReader(root)
     this.#excluded = compilePatterns(['.git', ...options.exclude], true)
     this.#exact = new Set([...options.outs, ...options.imageSources, RESERVED])
   }
@@ -95,29 +92,25 @@ class Walk {
 
   /** Takes in what lies directly in a folder; returns the folders below. */
   async #folder(folder: string): Promise<string[]> {
-    const names = await readdir(join(this.#root, folder), { encoding: 'buffer' }).catch(error => {
+    let names: readonly (string | Buffer)[]
+    try {
+      names = await this.#reader.names(folder)
+    } catch (error) {
       this.#unreadable(folder === '' ? '.' : folder, error)
-      return null
-    })
-    if (names === null) return []
-    const below: string[] = []
+      return []
+    }
     const paths = names.flatMap(name => this.#path(folder, name) ?? [])
-    for await (const { path, isFolder } of parallel(paths, AT_ONCE, async path => ({
-      path,
-      isFolder: await this.#entry(path),
-    })))
-      if (isFolder) below.push(path)
+    const below: string[] = []
+    for await (const looked of this.#reader.look(paths, this.#options.signal))
+      for (const one of looked) if (this.#entry(one)) below.push(one.path)
     if (folder !== '' && names.length === 0) this.#emptyFolders.push(folder)
     return below
   }
 
   /** The path in the bundle, or null for what stays out or cannot be named. */
-  #path(folder: string, name: Buffer): string | null {
+  #path(folder: string, name: string | Buffer): string | null {
     const prefix = folder === '' ? '' : `${folder}/`
-    let text: string
-    try {
-      text = decoder.decode(name)
-    } catch {
+    if (typeof name !== 'string') {
       const shown = `${prefix}${escapeControl(
         name
           .toString('latin1')
@@ -127,14 +120,15 @@ class Walk {
         this.#fault('PATH_UNSAFE', shown, 'this name is not valid UTF-8', ['rename the file'])
       return null
     }
-    const path = `${prefix}${text}`
+    const path = `${prefix}${name}`
     if (this.#exact.has(path)) {
       if (this.#options.outs.includes(path)) this.#skippedOuts.push(path)
       return null
     }
     if (this.#excluded(path)) return null
     const fault =
-      pathFault(path) ?? (isReserved(path) ? 'looks like .repro, which belongs to repro' : null)
+      pathFault(path) ??
+      (folder === '' && isReserved(path) ? 'looks like .repro, which belongs to repro' : null)
     if (fault !== null) {
       this.#fault('PATH_UNSAFE', path, `this name ${fault}`, ['rename the file'])
       return null
@@ -143,23 +137,19 @@ class Walk {
   }
 
   /** Takes in one entry; true when it is a folder to go into. */
-  async #entry(path: string): Promise<boolean> {
-    const absolute = join(this.#root, path)
-    let stats: BigIntStats
-    try {
-      stats = await lstat(absolute, { bigint: true })
-      if (stats.isSymbolicLink()) {
-        this.#links.set(path, decoder.decode(await readlink(absolute, { encoding: 'buffer' })))
-        return false
-      }
-      // What everybody may read needs no trial.
-      if (stats.isFile() && (Number(stats.mode) & 0o444) !== 0o444) await tryOpen(absolute)
-    } catch (error) {
-      if (error instanceof TypeError)
+  #entry({ path, absolute, stats, target, error }: Looked): boolean {
+    if (stats === undefined) {
+      this.#unreadable(path, error)
+      return false
+    }
+    if (target !== undefined) {
+      try {
+        this.#links.set(path, decoder.decode(target))
+      } catch {
         this.#fault('LINK_UNSAFE', path, 'the target of this link is not valid UTF-8', [
           'make the link anew',
         ])
-      else this.#unreadable(path, error)
+      }
       return false
     }
     if (stats.isDirectory()) {
@@ -176,8 +166,8 @@ class Walk {
     } else if ((Number(stats.mode) & 0o6000) !== 0) {
       this.#fault('FILE_UNSUPPORTED', path, 'has a setuid or setgid bit', [`chmod a-s '${path}'`])
     } else {
-      const size = Number(stats.size)
-      this.#files.push({ path, absolute, size, state: formatFileState(stats) })
+      const [size, mode] = [Number(stats.size), Number(stats.mode)]
+      this.#files.push({ path, absolute, size, mode, state: formatFileState(stats) })
     }
     return false
   }
@@ -201,8 +191,9 @@ class Walk {
   }
 
   #twins(): AuthorRemark[] {
-    const seen = new Map<string, string>()
     const all = [...this.#files.map(file => file.path), ...this.#links.keys(), ...this.#folders]
+    if (new Set(all.map(twinKey)).size === all.length) return []
+    const seen = new Map<string, string>()
     return all.sort(comparePaths).flatMap((path): AuthorRemark[] => {
       const key = twinKey(path)
       const first = seen.get(key)
@@ -214,6 +205,7 @@ class Walk {
   }
 
   #dangling(): AuthorRemark[] {
+    if (this.#links.size === 0) return []
     const there = new Set([...this.#files.map(file => file.path), ...this.#folders, ''])
     const links = new LinkTree(this.#links)
     const sorted = [...this.#links].sort(([a], [b]) => comparePaths(a, b))
@@ -224,12 +216,6 @@ class Walk {
       return [{ file: path, message, hints: [] }]
     })
   }
-}
-
-/** `access` would ask for the real user, not for the one who reads. */
-async function tryOpen(path: string): Promise<void> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  await (await open(path, flags)).close()
 }
 
 function kindOf(stats: BigIntStats): string {

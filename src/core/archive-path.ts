@@ -69,10 +69,22 @@ export function linkFault(path: string, target: string): string | null {
 
 /** Order of the content index: by the bytes of the UTF-8 form. */
 export function comparePaths(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (x !== y) return utf8Rank(x) - utf8Rank(y)
+  }
+  return a.length - b.length
+}
+
+/** Halves of surrogate pairs stand for what comes after all single code units, also after those above them. */
+function utf8Rank(unit: number): number {
+  if (unit < 0xd800) return unit
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }
 
 /** Form under which two paths are twins on a file system that ignores case or Unicode form. */
 export function twinKey(path: string): string {
+  if (/^[\0-\x7f]*$/.test(path)) return path.toLowerCase()
   return path.normalize('NFC').toLowerCase().normalize('NFC')
 }

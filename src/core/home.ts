@@ -2,6 +2,9 @@ import type { FileEntry, ReleaseRecord, WorkRecord } from '../../schemas/index.t
 import type { PreparedBundle } from './prepared-bundle.ts'
 import type { KeyReference, Reference } from './reference.ts'
 import type { ReleaseSource } from './release-source.ts'
+import type { SourceFile } from './source-file.ts'
+
+export type { SourceFile } from './source-file.ts'
 
 /** A release opened from a home's store. */
 export interface OpenRelease extends ReleaseSource {
@@ -48,6 +51,8 @@ export interface PublishOptions {
   readonly onKey?: (key: string) => Promise<void>
   readonly tag?: string
   readonly message?: string
+  /** Writes although peers may have something newer of a bundle whose key was imported or whose store lost something. */
+  readonly unsynced?: boolean
   readonly signal?: AbortSignal
   /** The clock, for tests. */
   readonly now?: () => Date
@@ -59,17 +64,6 @@ export interface PublishResult {
   readonly published: boolean
   readonly storedFiles: number
   readonly storedBytes: number
-}
-
-/** A file of the author's as the walk found it. */
-export interface SourceFile {
-  /** Path in the bundle. */
-  readonly path: string
-  /** Where it lies. */
-  readonly absolute: string
-  readonly size: number
-  /** As `formatFileState` gives it, from the walk. */
-  readonly state: string
 }
 
 /** What became of a file that was ingested: its hash and its state while it was read, or why it could not be read. */
@@ -137,7 +131,8 @@ export interface Home {
   list(): Promise<BundleSummary[]>
   /**
    * Begins a publish: waits for one of the same bundle that is under way, makes the key of a new bundle, and refuses early
-   * what would be refused late. Throws KEY_NOT_WRITABLE, TAG_TAKEN, HISTORY_REWRITTEN, INTERRUPTED.
+   * what would be refused late. Asks peers first where writing at once could give the bundle a second history.
+   * Throws KEY_NOT_WRITABLE, SYNC_NEEDED, TAG_TAKEN, HISTORY_REWRITTEN, INTERRUPTED.
    */
   startPublish(options: StartPublishOptions): Promise<PublishSession>
   /**

@@ -28,8 +28,12 @@ export async function writeFileAtomic(
  * Writes a whole file under a temporary name and renames it: no other process sees a half. It is not durable; what
  * reads it after a crash must notice by its hash. The folder must be there.
  */
-export async function writeFileRenamed(path: string, data: string | Uint8Array): Promise<void> {
-  await writeAndRename(path, data, 0o644, async () => undefined)
+export async function writeFileRenamed(
+  path: string,
+  data: string | Uint8Array,
+  mode = 0o644,
+): Promise<void> {
+  await writeAndRename(path, data, mode, async () => undefined)
 }
 
 async function writeAndRename(

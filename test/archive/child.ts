@@ -1,5 +1,6 @@
 /** Run as a process of its own by tests: `publish`, `fill` (a disk), `hold` (a store). Speaks JSON lines. */
 
+import { lstatSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
@@ -9,6 +10,7 @@ import { verifyRelease } from '../../src/archive/verify.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import type { PreparedBundle } from '../../src/core/prepared-bundle.ts'
 import { blake3 } from '../../src/system/blake3.ts'
+import { formatFileState } from '../../src/system/file-state.ts'
 import { openSeed } from '../../src/system/seed.ts'
 
 const say = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`)
@@ -40,6 +42,10 @@ async function prepareFolder(folder: string): Promise<PreparedBundle> {
     all,
     segments,
     locate: (file: FileEntry) => join(folder, file.path),
+    source: ({ path, size }: FileEntry) => {
+      const absolute = join(folder, path)
+      return { path, absolute, size, state: formatFileState(lstatSync(absolute, { bigint: true })) }
+    },
     async *entries() {},
     async *fetch() {},
     async *read() {},

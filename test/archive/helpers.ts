@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -10,6 +11,7 @@ import { canonicalJson } from '../../src/core/canonical-json.ts'
 import type { PublishOptions, PublishResult } from '../../src/core/home.ts'
 import type { PreparedBundle } from '../../src/core/prepared-bundle.ts'
 import { blake3 } from '../../src/system/blake3.ts'
+import { formatFileState } from '../../src/system/file-state.ts'
 import { openSeed } from '../../src/system/seed.ts'
 
 /** What a test puts into a folder: text or bytes, `{ run }` for an executable, `{ link }`, `{ folder: true }`. */
@@ -107,6 +109,10 @@ export function prepareEntries(
     all,
     segments,
     locate: (file: FileEntry) => join(folder, file.path),
+    source: ({ path, size }: FileEntry) => {
+      const absolute = join(folder, path)
+      return { path, absolute, size, state: formatFileState(lstatSync(absolute, { bigint: true })) }
+    },
     async *entries() {
       yield* all
     },

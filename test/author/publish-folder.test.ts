@@ -6,44 +6,79 @@ import { readBundleFile } from '../../src/author/bundle-file.ts'
 import { formatCitation } from '../../src/author/citation.ts'
 import { publishFolder } from '../../src/author/publish-folder.ts'
 import { fail } from '../../src/core/errors.ts'
-import type { Home, PublishOptions } from '../../src/core/home.ts'
+import type { Home, IngestedFile, StartPublishOptions } from '../../src/core/home.ts'
+import type { PreparedBundle } from '../../src/core/prepared-bundle.ts'
+import { hashFile } from '../../src/system/hash-file.ts'
 import { scratch } from '../helpers/cli.ts'
 import { finish, folderOf, refusalOf } from './folder.ts'
 
 const KEY = 'y'.repeat(52)
 const OTHER = 'b'.repeat(52)
 
+interface FakeHome extends Home {
+  readonly asked: StartPublishOptions[]
+  /** Paths of the files that were read and stored. */
+  readonly ingested: string[]
+  /** What was published. */
+  readonly bundles: PreparedBundle[]
+}
+
 /** A home that notes what it is asked and stores nothing. */
-function homeOf(writable: readonly string[]): Home & { readonly asked: PublishOptions[] } {
-  const asked: PublishOptions[] = []
+function homeOf(writable: readonly string[]): FakeHome {
+  const asked: StartPublishOptions[] = []
+  const ingested: string[] = []
+  const bundles: PreparedBundle[] = []
   const no = () => fail('INTERNAL', 'not asked for here')
   return {
     asked,
+    ingested,
+    bundles,
     resolve: no,
     open: no,
     log: no,
     share: no,
-    startPublish: no,
+    publish: no,
     close: async () => undefined,
     list: async () => writable.map(key => ({ key, name: null, writable: true, releases: 1 })),
-    async *publish(bundle, options) {
+    async startPublish(options) {
       asked.push(options)
       if (options.key === null) await options.onKey?.(KEY)
-      yield { action: 'release', status: 'ok' }
-      const record: ReleaseRecord = {
-        format: 0,
+      return {
         key: options.key ?? KEY,
-        release: options.key === null ? 1 : 2,
-        ...(options.tag === undefined ? {} : { tag: options.tag }),
-        date: '2026-11-21T12:00:00.000Z',
-        driveVersion: 5,
-        contentHash: bundle.identity.contentHash,
-        files: bundle.manifest.index.files,
-        bytes: bundle.manifest.index.bytes,
-        coreManifest: '00',
-        signature: '0'.repeat(128),
+        async *ingest(files) {
+          const done: IngestedFile[] = []
+          for (const { path, absolute } of files) {
+            ingested.push(path)
+            done.push(
+              await hashFile(absolute).then(
+                hashed => ({ path, ...hashed }),
+                (error: unknown) => ({ path, error }),
+              ),
+            )
+            yield { action: 'progress', subject: 'store', files: done.length }
+          }
+          return done
+        },
+        async *publish(bundle) {
+          bundles.push(bundle)
+          yield { action: 'release', status: 'ok' }
+          const record: ReleaseRecord = {
+            format: 0,
+            key: options.key ?? KEY,
+            release: options.key === null ? 1 : 2,
+            ...(options.tag === undefined ? {} : { tag: options.tag }),
+            date: '2026-11-21T12:00:00.000Z',
+            driveVersion: 5,
+            contentHash: bundle.identity.contentHash,
+            files: bundle.manifest.index.files,
+            bytes: bundle.manifest.index.bytes,
+            coreManifest: '00',
+            signature: '0'.repeat(128),
+          }
+          return { record, published: true, storedFiles: 1, storedBytes: 1 }
+        },
+        close: async () => undefined,
       }
-      return { record, published: true, storedFiles: 1, storedBytes: 1 }
     },
   }
 }
@@ -119,13 +154,19 @@ describe('publishFolder', () => {
     const folder = folderOf({ 'repro.yaml': YAML })
     mkdirSync(join(folder, '.repro'))
     const home = homeOf([])
-    const publish = home.publish.bind(home)
-    home.publish = async function* (bundle, opts) {
-      // A file where the folder must be: neither root nor anybody else can write there.
-      const result = yield* publish(bundle, opts)
-      rmSync(join(folder, '.repro'), { recursive: true })
-      writeFileSync(join(folder, '.repro'), '')
-      return result
+    const start = home.startPublish.bind(home)
+    home.startPublish = async opts => {
+      const session = await start(opts)
+      return {
+        ...session,
+        async *publish(bundle) {
+          const result = yield* session.publish(bundle)
+          // A file where the folder must be: neither root nor anybody else can write there.
+          rmSync(join(folder, '.repro'), { recursive: true })
+          writeFileSync(join(folder, '.repro'), '')
+          return result
+        },
+      }
     }
     const error = await refusalOf(publishFolder(home, folder, options()))
     expect(error.code).toBe('WRITE_FAILED')
@@ -135,31 +176,33 @@ describe('publishFolder', () => {
   it('notes the key before anything is stored, and goes on under it after a failure', async () => {
     const folder = folderOf({ 'repro.yaml': YAML })
     const home = homeOf([KEY])
-    const publish = home.publish.bind(home)
-    home.publish = async function* (_, { onKey }) {
-      await onKey?.(KEY)
-      yield { action: 'store', status: 'start' }
-      fail('DISK_FULL', 'no space left')
-    }
+    const start = home.startPublish.bind(home)
+    home.startPublish = async opts => ({
+      ...(await start(opts)),
+      // biome-ignore lint/correctness/useYield: it fails before it has something to say
+      async *ingest() {
+        return fail('DISK_FULL', 'no space left')
+      },
+    })
     expect((await refusalOf(publishFolder(home, folder, options()))).code).toBe('DISK_FULL')
     expect(await readBundleFile(folder)).toEqual({ format: 0, key: KEY, release: 0 })
     const error = await refusalOf(publishFolder(homeOf([OTHER]), folder, options()))
     expect(error.code).toBe('KEY_NOT_WRITABLE')
     expect(error.hints.join('\n')).toContain('--new')
-    home.publish = publish
+    home.startPublish = start
     await finish(publishFolder(home, folder, options()))
-    expect(home.asked).toMatchObject([{ key: KEY }])
+    expect(home.asked).toMatchObject([{ key: null }, { key: KEY }])
     expect(await readBundleFile(folder)).toMatchObject({ key: KEY, release: 2 })
   })
 
   it('publishes nothing when the key cannot be noted', async () => {
     const folder = folderOf({ 'repro.yaml': YAML })
     const home = homeOf([])
-    const publish = home.publish.bind(home)
-    home.publish = (bundle, opts) => {
+    const start = home.startPublish.bind(home)
+    home.startPublish = opts => {
       rmSync(join(folder, '.repro'), { recursive: true, force: true })
       writeFileSync(join(folder, '.repro'), '')
-      return publish(bundle, opts)
+      return start(opts)
     }
     const error = await refusalOf(publishFolder(home, folder, options()))
     expect(error.code).toBe('WRITE_FAILED')

@@ -9,6 +9,8 @@ export type { CheckResult } from '../../author/check.ts'
 export interface CheckOptions {
   /** Captures `host:` images anew. */
   readonly recapture?: boolean
+  /** Believes nothing that was noted of the files before. */
+  readonly rehash?: boolean
   readonly signal?: AbortSignal
 }
 

@@ -13,6 +13,8 @@ export interface OpenSourceOptions {
   readonly history?: 'all' | 'cheap'
   /** Captures `host:` images of a folder again. */
   readonly recapture?: boolean
+  /** Hashes all files of a folder again, also those that look unchanged. */
+  readonly rehash?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -51,7 +53,7 @@ export async function* openSources(
         home = opened
       }
       const from: Home = home
-      const { recapture: _, ...how } = options
+      const { recapture: _, rehash: __, ...how } = options
       const release = yield* streamOf(async emit =>
         from.open(await from.resolve(ref), { history: 'cheap', ...how, onRecord: emit }),
       )
@@ -68,7 +70,7 @@ export async function* openSources(
 async function* openFolder(
   settings: Settings,
   folder: string,
-  { recapture, signal }: OpenSourceOptions,
+  { recapture, rehash, signal }: OpenSourceOptions,
 ): AsyncGenerator<WorkRecord, ReleaseSource> {
   const { assertComplete, openFolderRelease, readCheckoutState } = await import(
     '../../archive/folder-release.ts'
@@ -82,6 +84,7 @@ async function* openFolder(
   return yield* prepareBundle(folder, {
     settings,
     ...(recapture ? { recapture } : {}),
+    ...(rehash ? { rehash } : {}),
     ...(signal ? { signal } : {}),
   })
 }

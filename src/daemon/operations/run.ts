@@ -148,10 +148,11 @@ async function* prepare(
   }
 }
 
-function sourceOptions({ offline, recapture, signal }: RunOptions) {
+function sourceOptions({ offline, recapture, rehash, signal }: RunOptions) {
   return {
     network: offline ? ('never' as const) : ('missing' as const),
     ...(recapture ? { recapture } : {}),
+    ...(rehash ? { rehash } : {}),
     ...(signal ? { signal } : {}),
   }
 }

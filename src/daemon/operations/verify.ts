@@ -84,7 +84,7 @@ async function* verifyAuthorFolder(
       hints: [`repro publish ${ref.path}`],
       data: { key },
     })
-  const how = { network: 'never', ...(signal ? { signal } : {}) } as const
+  const how = { network: 'never', rehash: true, ...(signal ? { signal } : {}) } as const
   let opened: OpenSources
   try {
     opened = yield* openSources(settings, [{ kind: 'key', key, release }, ref], how)
