@@ -7,7 +7,14 @@ import { hostReport } from './host.ts'
 import { manifest } from './manifest.ts'
 import { receipt } from './receipt.ts'
 import { recordedFile } from './recorded.ts'
-import { bundleFile, checkoutFile, ownBundleFile, releaseRecord, seenFile } from './release.ts'
+import {
+  bundleFile,
+  checkoutFile,
+  ownBundleFile,
+  releaseRecord,
+  seenFile,
+  writingFile,
+} from './release.ts'
 import { stageFile } from './stage.ts'
 import { workRecord } from './work-record.ts'
 
@@ -23,6 +30,7 @@ export const RECORDS = {
   manifest,
   receipt,
   'own-bundle-file': ownBundleFile,
+  'writing-file': writingFile,
   recorded: recordedFile,
   'release-record': releaseRecord,
   'seen-file': seenFile,

@@ -52,8 +52,20 @@ export const seenFile = z.strictObject({
   puts: z.record(z.string(), z.int().min(0)),
   /** What was found rewritten, by release number. */
   faults: z.record(z.string(), z.string()),
+  /** Another history that the owner signed: it was not followed. */
+  fork: z
+    .strictObject({
+      /** Which core of the drive. */
+      core: z.enum(['tree', 'bytes']),
+      fork: z.int().min(0),
+      length: z.int().min(0),
+      /** How many blocks both histories share, at least; null when that is not known. */
+      shared: z.int().min(0).nullable(),
+    })
+    .optional(),
 })
 export type SeenFile = z.infer<typeof seenFile>
+export type SeenFork = NonNullable<SeenFile['fork']>
 
 /**
  * `<home>/bundles/<key>.json`: this home can write the bundle. Its key pair is derived from the home's seed and `id`
@@ -70,6 +82,15 @@ export const ownBundleFile = z.union([
   ownBundle.extend({ secret: z.string().regex(/^[0-9a-f]{64}$/) }),
 ])
 export type OwnBundleFile = z.infer<typeof ownBundleFile>
+
+/** `<home>/bundles/<key>.writing`: a process began to write the bundle, and has not ended well. */
+export const writingFile = z.strictObject({
+  format: z.literal(FORMAT),
+  key: bundleKey,
+  /** Boot id of the kernel it ran under; null when that could not be told. */
+  boot: z.string().max(64).nullable(),
+  pid: z.int().min(1),
+})
 
 /** `.repro/checkout.json` in a folder that `repro get` wrote. */
 export const checkoutFile = z.strictObject({

@@ -11,6 +11,7 @@ import type {
 } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import type { Selection } from '../core/reference.ts'
+import type { CaughtUp, SyncReason } from './sync-reason.ts'
 
 /** How long and from where a bundle may be read. */
 export interface ReadLimits {
@@ -71,6 +72,15 @@ export interface Bundle {
     prepared: PreparedBundle,
     options: Omit<PublishOptions, 'key' | 'onKey'>,
   ): AsyncGenerator<WorkRecord, PublishResult>
+  /**
+   * Why an own bundle may not be written before peers were asked for its newest state; null when nothing speaks against
+   * writing. Until `mayWrite` was called, writing throws SYNC_NEEDED.
+   */
+  unsynced(): Promise<SyncReason | null>
+  /** Takes over what connected peers have of an own bundle and this store has not. Throws NO_PEER, INTERRUPTED. */
+  catchUp(options: { readonly signal?: AbortSignal; readonly timeoutMs: number }): Promise<CaughtUp>
+  /** Lets an own bundle be written: it is up to date, or the caller takes the risk. */
+  mayWrite(): Promise<void>
   /** How many peers are connected for this bundle now. */
   peers(): number
   received(): Received

@@ -6,12 +6,16 @@ import type { BundleSummary } from '../core/home.ts'
 import { formatKey, parseKey } from '../core/reference.ts'
 import { findLockHolder } from '../system/lock-holder.ts'
 import type { Seed } from '../system/seed.ts'
-import { openBlockStorage } from './block-files/open-block-storage.ts'
+import { syncFiles } from '../system/sync-files.ts'
+import { blockFilesOf, openBlockStorage } from './block-files/open-block-storage.ts'
+import { withdrawDamaged } from './block-files/withdraw.ts'
 import type { Bundle, BundleStore } from './bundle.ts'
 import { DriveBundle } from './drive-bundle.ts'
+import { guardCore, type WatchedCore } from './fork-guard.ts'
 import { createOwnBundle, forgetOwnBundle, listOwnBundles, readOwnBundle } from './own-bundles.ts'
 import { listSeen, readSeen } from './seen.ts'
 import { openError, storeError } from './store-errors.ts'
+import { lastWrite, listMarked, unmarkWriting } from './writing-mark.ts'
 
 /** The bundles of a home in one Corestore, each opened at most once. */
 export class CorestoreBundles implements BundleStore {
@@ -33,8 +37,12 @@ export class CorestoreBundles implements BundleStore {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       const storage = await openBlockStorage(folder)
       store = new Corestore(storage, { primaryKey: seed.derive('store'), unsafe: true })
+      store.watch(core => guardCore(core as WatchedCore))
       await store.ready()
-      return new CorestoreBundles(home, seed, store)
+      withdrawDamaged(store)
+      const bundles = new CorestoreBundles(home, seed, store)
+      await bundles.#recover()
+      return bundles
     } catch (error) {
       await store?.close().catch(() => undefined)
       const holder = await findLockHolder([join(folder, 'CORESTORE'), join(folder, 'db', 'LOCK')])
@@ -88,15 +96,35 @@ export class CorestoreBundles implements BundleStore {
     const open = await Promise.allSettled(this.#open.values())
     this.#open.clear()
     for (const bundle of open) {
-      if (bundle.status === 'fulfilled') await bundle.value.drive.close()
+      if (bundle.status !== 'fulfilled') continue
+      const { key, drive } = bundle.value
+      const written = await bundle.value.endWriting()
+      await drive.close()
+      if (written) await unmarkWriting(this.#home, key)
     }
     await this.#store.close()
+  }
+
+  /** Makes durable what a process that was killed wrote, before any of it is offered to peers. */
+  async #recover(): Promise<void> {
+    const marked = await listMarked(this.#home)
+    if (marked.length === 0) return
+    await syncFiles(join(this.#home, 'store', 'blocks'))
+    await this.#flush()
+    for (const key of marked)
+      if ((await lastWrite(this.#home, key)) === 'killed') await unmarkWriting(this.#home, key)
+  }
+
+  /** All that was written so far is durable afterwards: the bytes first, then what points at them. */
+  readonly #flush = async (): Promise<void> => {
+    await blockFilesOf(this.#store.storage)?.sync()
+    await this.#store.storage.db.flush()
   }
 
   async #openBundle(key: string): Promise<DriveBundle> {
     try {
       const keys = await readOwnBundle(this.#home, this.#seed, key)
-      return await DriveBundle.open(this.#home, this.#store, key, keys)
+      return await DriveBundle.open(this.#home, this.#store, key, keys, this.#flush)
     } catch (error) {
       throw storeError(error, key)
     }

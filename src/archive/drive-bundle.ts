@@ -3,7 +3,7 @@ import Hyperbee from 'hyperbee'
 import type Hypercore from 'hypercore'
 import type { CorePeer } from 'hypercore'
 import Hyperdrive from 'hyperdrive'
-import type { ReleaseRecord, SeenFile, WorkRecord } from '../../schemas/index.ts'
+import type { ReleaseRecord, SeenFile, SeenFork, WorkRecord } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import type {
   OpenRelease,
@@ -17,17 +17,24 @@ import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { parseKey, type Selection } from '../core/reference.ts'
 import type { Bundle, DishonestPeer, HistoryLimits, ReadLimits, Received } from './bundle.ts'
 import { DriveView } from './drive-view.ts'
+import { DurableGate } from './durable-gate.ts'
+import { type FoundFork, onFork } from './fork-guard.ts'
 import { History, treeHashAt } from './history.ts'
 import { Mutex } from './mutex.ts'
-import type { BundleKeys } from './own-bundles.ts'
+import { type BundleKeys, mustSyncFirst, noteMustSync } from './own-bundles.ts'
+import { catchUpCores, fetchBlocks } from './own-sync.ts'
 import { Patience, type PeerView } from './patience.ts'
 import type { PublishHost } from './publish.ts'
 import { StoreSession } from './publish-session.ts'
 import { readSeen, withRelease, writeSeen } from './seen.ts'
 import { chooseRelease } from './select-release.ts'
 import { StoreRelease } from './store-release.ts'
+import { type CaughtUp, type SyncReason, syncNeeded } from './sync-reason.ts'
+import { lastWrite, markWriting } from './writing-mark.ts'
 
 const UPDATE_MS = 10_000
+/** How long other peers are listened to after the last news of one. */
+const SETTLE_MS = 1000
 
 /** A bundle in a Hyperdrive of the store. */
 export class DriveBundle implements Bundle, PeerView {
@@ -39,8 +46,13 @@ export class DriveBundle implements Bundle, PeerView {
   readonly #publishing = new Mutex()
   readonly #seenLock = new Mutex()
   readonly #listeners = new Set<(peer: DishonestPeer) => void>()
+  readonly #gates = new Set<DurableGate>()
   #received = { bytes: 0, blocks: 0 }
   #refused = 0
+  /** Settles when the fork that was found last is noted. */
+  #noting: Promise<void> = Promise.resolve()
+  /** Set when this process may write: it is noted on disk by then. */
+  #writing: Promise<void> | null = null
 
   private constructor(
     home: string,
@@ -61,22 +73,24 @@ export class DriveBundle implements Bundle, PeerView {
     store: Corestore,
     key: string,
     keys: BundleKeys | null,
+    flush: () => Promise<void>,
   ): Promise<DriveBundle> {
     const session = store.session()
     const core = session.get({
       ...(keys ? { keyPair: keys.keyPair } : { key: parseKey(key) }),
       exclusive: true,
     })
+    await core.ready()
     const bee = new Hyperbee(core, {
       keyEncoding: 'utf-8',
       valueEncoding: 'json',
       metadata: { contentFeed: null },
     })
     const drive = new Hyperdrive(session, null, { _db: bee })
-    const bundle = new DriveBundle(home, key, drive, keys, () => store.storage.db.flush())
-    drive.on('blobs', (blobs: { core: Hypercore }) => bundle.#watch(blobs.core))
+    const bundle = new DriveBundle(home, key, drive, keys, flush)
+    drive.on('blobs', (blobs: { core: Hypercore }) => bundle.#watch(blobs.core, 'bytes'))
+    bundle.#watch(core, 'tree')
     await drive.ready()
-    bundle.#watch(drive.core)
     return bundle
   }
 
@@ -150,7 +164,7 @@ export class DriveBundle implements Bundle, PeerView {
       const host: PublishHost = {
         bundle: this,
         keys,
-        flush: this.#flush,
+        flush: () => this.makeDurable(),
         history: limits => this.#readHistory(limits),
         remember: (record, name) => this.#rememberOwn(record, name),
       }
@@ -171,6 +185,72 @@ export class DriveBundle implements Bundle, PeerView {
     } finally {
       await session.close()
     }
+  }
+
+  /** Makes all that was written so far durable, then lets peers have it. */
+  async makeDurable(): Promise<void> {
+    const marks = [...this.#gates].map(gate => gate.mark())
+    await this.#flush()
+    for (const pass of marks.reverse()) pass()
+  }
+
+  /** Ends writing, if this process wrote: all of it is durable. True when there was something to end. */
+  async endWriting(): Promise<boolean> {
+    if (this.#writing === null) return false
+    if (![...this.#gates].every(gate => gate.level)) await this.makeDurable()
+    return true
+  }
+
+  async unsynced(): Promise<SyncReason | null> {
+    if (!this.#keys || this.#writing) return null
+    if (await mustSyncFirst(this.#home, this.key)) return 'imported'
+    if (this.drive.core.length < (await this.#seenLength())) return 'store-behind'
+    return (await lastWrite(this.#home, this.key)) === 'machine-stopped' ? 'machine-stopped' : null
+  }
+
+  async catchUp(options: { signal?: AbortSignal; timeoutMs: number }): Promise<CaughtUp> {
+    const { signal, timeoutMs } = options
+    const patience = new Patience(this, { stallMs: timeoutMs, ...(signal ? { signal } : {}) })
+    const reason = await this.unsynced()
+    const blobs = (await this.drive.getBlobs())?.core
+    const { core } = this.drive
+    const known = await this.#seenLength()
+    const bytesBefore = blobs?.length ?? 0
+    const gained = await catchUpCores(blobs ? [core, blobs] : [core], patience, {
+      deadline: performance.now() + timeoutMs,
+      settleMs: SETTLE_MS,
+      enough: () => core.length >= known,
+    })
+    await fetchBlocks(core, 0, core.length, patience)
+    if (blobs && reason !== 'imported')
+      await fetchBlocks(blobs, bytesBefore, blobs.length, patience)
+    const told = core.peers.filter(peer => peer.remoteSynced)
+    return { peers: new Set(told.map(peer => peer.stream)).size, gained }
+  }
+
+  async mayWrite(): Promise<void> {
+    if (this.#writing) return await this.#writing
+    this.#writing = this.#beginWriting()
+    await this.#writing
+  }
+
+  async #beginWriting(): Promise<void> {
+    await markWriting(this.#home, this.key)
+    await noteMustSync(this.#home, this.key, false)
+  }
+
+  /** How long the history was that this home saw. */
+  async #seenLength(): Promise<number> {
+    const { scanned, releases } = await readSeen(this.#home, this.key)
+    return Math.max(scanned, ...releases.map(one => one.driveVersion + 1))
+  }
+
+  /** Before each write of ours: the first makes sure that it continues the history that peers have. */
+  async #beforeWrite(): Promise<void> {
+    if (this.#writing) return await this.#writing
+    const reason = await this.unsynced()
+    if (reason !== null) throw syncNeeded(this.key, reason)
+    await this.mayWrite()
   }
 
   peers(): number {
@@ -201,6 +281,7 @@ export class DriveBundle implements Bundle, PeerView {
 
   async #readHistory(options: HistoryLimits): Promise<History> {
     const patience = new Patience(this, options)
+    await this.#noting
     const seen = await readSeen(this.#home, this.key)
     return await History.read(this.drive, this.key, patience, options.history, seen)
   }
@@ -247,7 +328,26 @@ export class DriveBundle implements Bundle, PeerView {
     }
   }
 
-  #watch(core: Hypercore): void {
+  async #noteFork(core: SeenFork['core'], fork: FoundFork): Promise<void> {
+    const unlock = await this.#seenLock.lock()
+    try {
+      const before = await readSeen(this.#home, this.key)
+      await writeSeen(this.#home, before, { ...before, fork: { core, ...fork } })
+    } finally {
+      unlock()
+    }
+  }
+
+  #watch(core: Hypercore, name: SeenFork['core']): void {
+    onFork(core, fork => {
+      const noted = this.#noteFork(name, fork)
+      this.#noting = noted.catch(() => undefined)
+    })
+    if (this.#keys) {
+      const gate = DurableGate.of(core)
+      gate.beforeWrite = () => this.#beforeWrite()
+      this.#gates.add(gate)
+    }
     core.on('download', (_index: number, bytes: number) => {
       this.#received.bytes += bytes
       this.#received.blocks++

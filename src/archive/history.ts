@@ -115,9 +115,7 @@ export class History {
       )
       const problem =
         this.seen.faults[release] ??
-        (this.#drive.core.fork === 0
-          ? null
-          : `the drive was truncated and written again (fork ${this.#drive.core.fork})`) ??
+        forkFault(this.#drive, this.seen) ??
         (entry === undefined ? 'its record was deleted' : null) ??
         (first !== undefined && first !== entry?.seq ? 'its record was written again' : null) ??
         (record && entry ? await this.#compare(record, entry) : null)
@@ -181,6 +179,17 @@ export class History {
       return 'the drive had another history before'
     return null
   }
+}
+
+/** Why no release of a drive can be trusted: its owner signed two histories. Null when no second one was seen. */
+function forkFault(drive: Hyperdrive, { fork: other }: SeenFile): string | null {
+  const kept = 'that was not followed, and what was fetched before is kept here'
+  if (other?.fork === 0)
+    return `its owner signed two different histories of ${other.length} blocks, from two places: the one that came second was not followed`
+  const what = other?.core === 'bytes' ? 'the bytes of the drive were' : 'the drive was'
+  if (other) return `${what} truncated and written again (fork ${other.fork}): ${kept}`
+  const followed = drive.core.fork || (drive.blobs?.core.fork ?? 0)
+  return followed === 0 ? null : `the drive was truncated and written again (fork ${followed})`
 }
 
 /** What a single bad record is shown with, instead of ending the work. */

@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   PARTIAL: ExitCode.partial,
   NOT_FOUND: ExitCode.notFound,
   NO_PEER: ExitCode.notFound,
+  SYNC_NEEDED: ExitCode.notFound,
   HASH_MISMATCH: ExitCode.verification,
   BLOCK_DAMAGED: ExitCode.verification,
   SIGNATURE_INVALID: ExitCode.verification,

@@ -23,6 +23,7 @@ import { openSeed, type Seed } from '../system/seed.ts'
 import { FetchingRelease, type Remote } from './fetching-release.ts'
 import { readBundle } from './find-release.ts'
 import { Names } from './names.ts'
+import { syncOwn } from './own-sync.ts'
 
 /** The store is closed by then, or left to the operating system. */
 const CLOSE_MS = 1800
@@ -134,12 +135,15 @@ class InProcessHome implements Home {
   async startPublish({ key, onKey, ...options }: StartPublishOptions): Promise<PublishSession> {
     await this.#names.check()
     const bundle = key === null ? await this.#store.create(onKey) : await this.#bundle(key)
+    const told: WorkRecord[] = []
+    if (key !== null)
+      for await (const record of syncOwn(this.#ground(bundle), options)) told.push(record)
     const session = await bundle.startPublish(options)
     const publish = (prepared: PreparedBundle) => this.#publish(bundle, session, prepared)
     return {
       key: session.key,
-      ingest: (files, signal) => session.ingest(files, signal),
-      publish,
+      ingest: (files, signal) => after(told, session.ingest(files, signal)),
+      publish: prepared => after(told, publish(prepared)),
       close: () => session.close(),
     }
   }
@@ -255,6 +259,15 @@ class InProcessHome implements Home {
       ...(onRecord ? { onStart: onRecord } : {}),
     })
   }
+}
+
+/** What was noted while the session was begun comes before its first work. */
+async function* after<T>(
+  told: WorkRecord[],
+  work: AsyncGenerator<WorkRecord, T>,
+): AsyncGenerator<WorkRecord, T> {
+  yield* told.splice(0)
+  return yield* work
 }
 
 async function assertUsable({ home, origins }: Settings): Promise<void> {

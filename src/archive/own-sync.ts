@@ -1,0 +1,50 @@
+import type Hypercore from 'hypercore'
+import type { Patience } from './patience.ts'
+
+const POLL_MS = 50
+
+/**
+ * Asks connected peers for a longer history of cores that this home writes, for `settleMs` after the last that came or
+ * until `enough`, and takes it over: it was signed with the same key. Returns how many blocks came.
+ */
+export async function catchUpCores(
+  cores: readonly Hypercore[],
+  patience: Patience,
+  limits: { readonly deadline: number; readonly settleMs: number; enough(): boolean },
+): Promise<number> {
+  const before = lengthsOf(cores)
+  let last = performance.now()
+  let length = before
+  for (;;) {
+    patience.throwIfAborted()
+    for (const core of cores) core.update({ force: true }).catch(() => undefined)
+    const now = lengthsOf(cores)
+    const behind = cores.some(core => core.peers.some(peer => peer.remoteLength > core.length))
+    if (now !== length || behind) last = performance.now()
+    length = now
+    const answered = cores[0]!.peers.some(peer => peer.remoteSynced)
+    const settled = answered && limits.enough() && performance.now() - last >= limits.settleMs
+    if (settled || performance.now() >= limits.deadline) return length - before
+    await new Promise(resolve => setTimeout(resolve, POLL_MS))
+  }
+}
+
+/** Fetches the blocks of a core that are not here. Throws NO_PEER when they do not come. */
+export async function fetchBlocks(
+  core: Hypercore,
+  start: number,
+  end: number,
+  patience: Patience,
+): Promise<void> {
+  if (start >= end || (await core.has(start, end))) return
+  const download = core.download({ start, end })
+  try {
+    await patience.wait(download.done())
+  } finally {
+    download.destroy()
+  }
+  for (let index = start; index < end; index++)
+    if (!(await core.has(index))) await patience.wait(core.get(index))
+}
+
+const lengthsOf = (cores: readonly Hypercore[]) => cores.reduce((sum, core) => sum + core.length, 0)

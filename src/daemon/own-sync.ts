@@ -1,0 +1,81 @@
+import type { WorkRecord } from '../../schemas/index.ts'
+import type { Bundle } from '../archive/store.ts'
+import { describeCaughtUp, describeReason, syncNeeded } from '../archive/sync-reason.ts'
+import { isMissing } from './fetching-release.ts'
+import type { Ground } from './find-release.ts'
+import { waitForPeer } from './peer-search.ts'
+
+/** How long peers are looked for when all that anybody can have was durable here. */
+const UNLIKELY_MS = 10_000
+
+export interface SyncOptions {
+  /** Writes without asking: the caller knows that nobody has anything newer. */
+  readonly unsynced?: boolean
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Brings an own bundle up to date with its peers where writing at once could give the bundle a second history: its key
+ * was imported, the machine stopped while it was written, or the store is older than it was. Asks nobody otherwise.
+ * Without a peer it goes on only after a machine's stop, because what peers can have had been made durable before.
+ * Throws SYNC_NEEDED, INTERRUPTED.
+ */
+export async function* syncOwn(
+  ground: Ground,
+  { unsynced = false, signal }: SyncOptions,
+): AsyncGenerator<WorkRecord> {
+  const { bundle, store, waitMs, join } = ground
+  const reason = await bundle.unsynced()
+  if (reason === null) return
+  const subject = bundle.key
+  const why = describeReason(reason)
+  if (unsynced) {
+    yield { action: 'note', subject, message: `written without asking peers, although ${why}` }
+    return await bundle.mayWrite()
+  }
+  yield {
+    action: 'connect',
+    status: 'start',
+    subject,
+    message: `asking peers for the newest state, because ${why}`,
+  }
+  const timeoutMs = reason === 'machine-stopped' ? Math.min(waitMs, UNLIKELY_MS) : waitMs
+  const records: WorkRecord[] = []
+  const network = await join(record => records.push(record))
+  yield* records
+  const deadline = performance.now() + timeoutMs
+  const limits = { deadline, ...(signal ? { signal } : {}) }
+  if (await waitForPeer(bundle, store, network, limits)) {
+    const left = Math.max(2000, deadline - performance.now())
+    const caughtUp = await takeOver(bundle, left, signal)
+    // A peer that said it has more and does not give it is a sign of something newer.
+    if (caughtUp === null || (await isBehind(bundle))) throw syncNeeded(subject, reason)
+    const message = describeCaughtUp(caughtUp)
+    yield { action: 'note', subject, message, peers: caughtUp.peers }
+    return await bundle.mayWrite()
+  }
+  if (reason !== 'machine-stopped') throw syncNeeded(subject, reason)
+  yield {
+    action: 'note',
+    subject,
+    message:
+      'no peer answered; publishing goes on, because nothing was shared or printed before it was safe on disk',
+    hints: [`if readers have a newer release than repro log ${subject} shows here, stop now`],
+  }
+  await bundle.mayWrite()
+}
+
+/** Null when the peers that are connected do not give what they said they have. */
+async function takeOver(bundle: Bundle, timeoutMs: number, signal: AbortSignal | undefined) {
+  try {
+    return await bundle.catchUp({ timeoutMs, ...(signal ? { signal } : {}) })
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+/** True while the store has less than this home saw. */
+async function isBehind(bundle: Bundle): Promise<boolean> {
+  return (await bundle.unsynced()) === 'store-behind'
+}
