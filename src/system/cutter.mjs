@@ -1,15 +1,12 @@
-// Content-defined blocks after FastCDC (Xia et al., USENIX ATC 2016); docs/format/blocks.md is normative.
+// Content-defined blocks with a gear hash, after FastCDC (Xia et al., USENIX ATC 2016); docs/format/blocks.md is normative.
 // Plain JavaScript, because threads run it and Node 20 runs no TypeScript. Types: cutter.d.mts.
-import { gearScanModule, SCRATCH_AT, SCRATCH_BYTES, UNROLL } from './gear-scan.mjs'
+import { gearScanModule, SCRATCH_AT, SCRATCH_BYTES, STRIDE, WINDOW } from './gear-scan.mjs'
 
 export const MIN_BLOCK = 64 << 10
-export const NORMAL_BLOCK = 128 << 10
 export const MAX_BLOCK = 512 << 10
-/** A place is a cut when its hash is below these: before the normal size, and from there on. */
-export const HARD = 2 ** 13
-export const EASY = 2 ** 17
-/** The hash of a place covers this many bytes before it. */
-export const WINDOW = 32
+/** A place is a cut when its hash is below this: one of 65,536 places. */
+export const LIMIT = 2 ** 16
+export const AVERAGE_BLOCK = MIN_BLOCK + 2 ** 32 / LIMIT
 
 const ZEROS = Buffer.alloc(MAX_BLOCK)
 
@@ -28,18 +25,23 @@ export function isZeros(bytes, from, to) {
   return ZEROS.compare(bytes, from, to, 0, to - from) === 0
 }
 
-/** The scan in plain JavaScript: a place in [from, to], after a byte with a hash below `limit`; else -1. */
+/** The scan in plain JavaScript: a place in [from, to] with a hash below LIMIT, or -1. */
 export function scanPlain(table) {
-  return (bytes, from, to, limit) => {
-    let hash = 0
-    for (let i = from - WINDOW; i < from; i++) hash = (hash << 1) + table[bytes[i]]
-    if (hash >>> 0 < limit) return from
+  return (bytes, from, to) => {
+    let hash = hashAt(table, bytes, from)
+    if (hash >>> 0 < LIMIT) return from
     for (let i = from; i < to; i++) {
       hash = ((hash << 1) + table[bytes[i]]) | 0
-      if (hash >>> 0 < limit) return i + 1
+      if (hash >>> 0 < LIMIT) return i + 1
     }
     return -1
   }
+}
+
+function hashAt(table, bytes, place) {
+  let hash = 0
+  for (let i = place - WINDOW; i < place; i++) hash = ((hash << 1) + table[bytes[i]]) | 0
+  return hash
 }
 
 /** The same scan in WebAssembly, over copies of the bytes in its own memory. */
@@ -49,21 +51,18 @@ export function scanWasm(table) {
   new Uint32Array(memory.buffer, 0, 256).set(table)
   const scratch = new Uint8Array(memory.buffer, SCRATCH_AT, SCRATCH_BYTES)
   const plain = scanPlain(table)
-  return (bytes, from, to, limit) => {
-    let at = from - WINDOW
-    hash.value = 0
-    // The first bytes only fill the window: no place before `from` is looked at.
-    scratch.set(bytes.subarray(at, from))
-    scan(SCRATCH_AT, SCRATCH_AT + WINDOW, 0)
-    if (hash.value >>> 0 < limit) return from
-    for (at = from; at + UNROLL <= to; ) {
-      const piece = Math.min(SCRATCH_BYTES, (to - at) & -UNROLL)
+  return (bytes, from, to) => {
+    const first = hashAt(table, bytes, from)
+    if (first >>> 0 < LIMIT) return from
+    hash.value = first
+    let at = from
+    for (let piece = SCRATCH_BYTES; to - at >= STRIDE; at += piece) {
+      piece = Math.min(SCRATCH_BYTES, to - at - ((to - at) % STRIDE))
       scratch.set(bytes.subarray(at, at + piece))
-      const found = scan(SCRATCH_AT, SCRATCH_AT + piece, limit)
+      const found = scan(SCRATCH_AT, SCRATCH_AT + piece, LIMIT)
       if (found !== -1) return at + found - SCRATCH_AT
-      at += piece
     }
-    return at < to ? plain(bytes, at, to, limit) : -1
+    return at < to ? plain(bytes, at, to) : -1
   }
 }
 
@@ -73,14 +72,10 @@ export function scanWasm(table) {
  */
 export function createCutter(scan) {
   return (bytes, from, to) => {
-    const left = to - from
-    if (left <= MIN_BLOCK) return to
-    const longest = Math.min(left, MAX_BLOCK)
-    if (isZeros(bytes, from, from + longest)) return from + longest
-    const [normal, last] = [from + Math.min(longest, NORMAL_BLOCK), from + longest]
-    const early = scan(bytes, from + MIN_BLOCK, normal - 1, HARD)
-    if (early !== -1) return early
-    const late = normal === last ? -1 : scan(bytes, normal, last, EASY)
-    return late === -1 ? last : late
+    const last = Math.min(to, from + MAX_BLOCK)
+    if (last - from <= MIN_BLOCK) return last
+    if (isZeros(bytes, from, last)) return last
+    const found = scan(bytes, from + MIN_BLOCK, last)
+    return found === -1 ? last : found
   }
 }

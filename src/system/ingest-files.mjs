@@ -1,8 +1,9 @@
 // Reads files for ingest-pool.ts: hashes them whole and in blocks. The same code runs in threads and, with spare hashers,
 // in the calling thread. Plain JavaScript, because Node 20 runs no TypeScript in a thread.
 //
-// Everything is a generator: it yields NEED for an empty slab (an ArrayBuffer, given to next()), or a message.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+// Everything is a generator. It yields NEED for an empty slab (an ArrayBuffer, given to next()), {wait} for the value of
+// a promise, or a message.
+import { closeSync, constants, fstatSync, openSync, read, readSync } from 'node:fs'
 import {
   createCutter,
   gearTable,
@@ -17,6 +18,8 @@ export const SLAB_BYTES = 4 << 20
 export const NEED = null
 /** Read, hashed and cut while it is in the processor's cache. */
 const PIECE_BYTES = 256 << 10
+/** Large enough that a turn of the event loop for each costs nothing. */
+const AHEAD_BYTES = 4 << 20
 const PROGRESS_BYTES = 64 << 20
 
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -47,6 +50,13 @@ class Opened {
       this.close()
       throw error
     }
+  }
+
+  /** What readSync gives, later: {length} or {error}. */
+  readAhead(bytes, at) {
+    return new Promise(resolve =>
+      read(this.fd, bytes, 0, bytes.length, at, (error, length) => resolve({ error, length })),
+    )
   }
 
   read(bytes, from, to, at) {
@@ -119,15 +129,21 @@ export function createIngest({ blake3, hasher }) {
     if (slab) yield batch.message(slab)
   }
 
-  /** The digests of files of any size, and nothing else. */
-  function* hashFiles(files) {
+  /** The digests of files of any size, and nothing else. With `ahead`, the system reads large files while we hash. */
+  function* hashFiles(files, ahead) {
     const batch = newBatch()
     const bytes = scratch()
     for (const [which, file] of files.entries()) {
       try {
         const opened = new Opened(file)
         try {
-          batch.add(which, opened, 0, yield* hashWhole(opened, bytes))
+          const small = opened.size < bytes.length
+          batch.add(
+            which,
+            opened,
+            0,
+            small ? hashSmall(opened, bytes) : yield* hashLarge(opened, ahead),
+          )
         } finally {
           opened.close()
         }
@@ -138,20 +154,21 @@ export function createIngest({ blake3, hasher }) {
     yield batch.message(null)
   }
 
-  function* hashWhole(opened, bytes) {
-    if (opened.size < bytes.length) {
-      const end = readWhole(opened, bytes, 0)
-      opened.check(end)
-      return blake3(bytes.subarray(0, end))
-    }
+  function hashSmall(opened, bytes) {
+    const end = readWhole(opened, bytes, 0)
+    opened.check(end)
+    return blake3(bytes.subarray(0, end))
+  }
+
+  function* hashLarge(opened, ahead) {
     const whole = hasher()
     let at = 0
     let said = 0
-    for (;;) {
-      const read = opened.read(bytes, 0, bytes.length, at)
-      if (read === 0) break
-      whole.update(bytes.subarray(0, read))
-      at += read
+    for (const pieces = ahead ? readAhead(opened) : readNow(opened); ; ) {
+      const piece = ahead ? yield* pieces() : pieces()
+      if (piece.length === 0) break
+      at += piece.length
+      whole.update(piece)
       if (at - said < PROGRESS_BYTES) continue
       yield { type: 'progress', bytes: at - said }
       said = at
@@ -206,8 +223,36 @@ export function createIngest({ blake3, hasher }) {
     }
   }
 
-  return ({ mode, files }) =>
-    mode === 'cut' ? cutFile(files) : mode === 'pack' ? packFiles(files) : hashFiles(files)
+  return ({ mode, files }) => {
+    if (mode === 'cut') return cutFile(files)
+    return mode === 'pack' ? packFiles(files) : hashFiles(files, mode === 'hash-ahead')
+  }
+}
+
+function readNow(opened) {
+  const bytes = scratch()
+  let at = 0
+  return () => {
+    const length = opened.read(bytes, 0, bytes.length, at)
+    at += length
+    return bytes.subarray(0, length)
+  }
+}
+
+/** Two buffers: one is read into while the other is hashed. */
+function readAhead(opened) {
+  let [bytes, spare] = [new Uint8Array(AHEAD_BYTES), new Uint8Array(AHEAD_BYTES)]
+  let at = 0
+  let coming = opened.readAhead(bytes, 0)
+  return function* next() {
+    const { error, length } = yield { wait: coming }
+    if (error) throw error
+    const piece = bytes.subarray(0, length)
+    at += length
+    ;[bytes, spare] = [spare, bytes]
+    if (length > 0) coming = opened.readAhead(bytes, at)
+    return piece
+  }
 }
 
 let shared = null

@@ -53,6 +53,8 @@ const MAX_THREADS = 4
 const JOBS_AHEAD = 2
 const JOB_FILES = 256
 const JOB_BYTES = 3 << 20
+/** With fewer files of this size than threads, a thread more is used for reading ahead. */
+const LARGE_BYTES = 8 << 20
 
 interface Run {
   readonly files: readonly SourceFile[]
@@ -87,7 +89,9 @@ export class IngestPool {
   constructor(options: { expectedBytes: number; expectedFiles: number; bytes: boolean }) {
     const { expectedBytes, expectedFiles, bytes } = options
     const little = expectedBytes < WORTH_A_THREAD_BYTES && expectedFiles < WORTH_A_THREAD_FILES
-    this.#inline = little || blake3Backend !== 'native'
+    // One file is hashed by one thread anyway: this one.
+    const alone = expectedFiles === 1 && !bytes
+    this.#inline = little || alone || blake3Backend !== 'native'
     this.#width = this.#inline ? 1 : Math.min(availableParallelism(), MAX_THREADS)
     this.#bytes = bytes
   }
@@ -103,7 +107,7 @@ export class IngestPool {
     const wake = () => run.wake()
     signal?.addEventListener('abort', wake)
     this.#start()
-    const plan = planJobs(files, this.#bytes)
+    const plan = planJobs(files, this.#bytes, this.#width)
     let planned = plan.next()
     let whole = false
     try {
@@ -206,8 +210,15 @@ interface PlannedJob {
   readonly indexes: readonly number[]
 }
 
-function* planJobs(files: readonly SourceFile[], bytes: boolean): Generator<PlannedJob> {
-  const mode = bytes ? 'pack' : 'hash'
+function* planJobs(
+  files: readonly SourceFile[],
+  bytes: boolean,
+  threads: number,
+): Generator<PlannedJob> {
+  const large = files.reduce((sum, { size }) => sum + (size >= LARGE_BYTES ? 1 : 0), 0)
+  const mode = bytes ? 'pack' : large < Math.max(threads, 2) ? 'hash-ahead' : 'hash'
+  // Few files are spread over the threads.
+  const most = Math.max(1, Math.min(JOB_FILES, Math.ceil(files.length / (4 * threads))))
   let indexes: number[] = []
   let sum = 0
   for (const [index, { size }] of files.entries()) {
@@ -215,7 +226,7 @@ function* planJobs(files: readonly SourceFile[], bytes: boolean): Generator<Plan
       yield { mode: 'cut', indexes: [index] }
       continue
     }
-    if (indexes.length > 0 && (indexes.length === JOB_FILES || sum + size > JOB_BYTES)) {
+    if (indexes.length > 0 && (indexes.length === most || sum + size > JOB_BYTES)) {
       yield { mode, indexes }
       indexes = []
       sum = 0

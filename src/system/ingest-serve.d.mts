@@ -3,8 +3,9 @@ import type { HashedFile } from './hash-file.ts'
 
 export interface IngestJob {
   readonly job: number
-  /** `pack`: small files with their bytes; `cut`: one large file in blocks; `hash`: any files, digests only. */
-  readonly mode: 'pack' | 'cut' | 'hash'
+  /** `pack`: small files with their bytes; `cut`: one large file in blocks; `hash`: any files, digests only,
+   * with `hash-ahead` reading large ones while it hashes. */
+  readonly mode: 'pack' | 'cut' | 'hash' | 'hash-ahead'
   readonly files: readonly { absolute: string; size: number; state: string }[]
 }
 

@@ -32,9 +32,9 @@ export function serveIngest(hashes, post, rest) {
       const steps = ingest(task)
       let step = steps.next()
       while (!step.done && !stopped) {
-        const given = step.value === NEED ? await takeSlab() : undefined
+        const given = step.value === NEED ? await takeSlab() : await step.value.wait
         if (step.value?.type === 'unused') slabs.push(step.value.slab)
-        else if (step.value !== NEED) {
+        else if (step.value?.type) {
           post({ job: task.job, ...step.value }, step.value.slab ? [step.value.slab] : [])
           await rest?.()
         }
