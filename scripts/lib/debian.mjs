@@ -18,26 +18,42 @@ const PACKAGES = {
   'util-linux': '/usr/bin/unshare',
 }
 
-/** Installs what is missing where that is possible; says what it did, or why not. */
+/** What the archive bench compares with; GNU time measures CPU and memory. */
+const BENCH_PACKAGES = {
+  restic: '/usr/bin/restic',
+  borgbackup: '/usr/bin/borg',
+  bup: '/usr/bin/bup',
+  b3sum: '/usr/bin/b3sum',
+  time: '/usr/bin/time',
+}
+
+/** Installs what tests lack where that is possible; says what it did, or why not. */
 export function installDebianPackages(say) {
-  const absent = Object.entries(PACKAGES).flatMap(([name, path]) =>
+  install(PACKAGES, 'Tests that need them are skipped', say)
+}
+
+/** The same for the archive bench. */
+export function installBenchPackages(say) {
+  install(BENCH_PACKAGES, 'Their cells of the table stay empty', say)
+}
+
+function install(packages, without, say) {
+  const absent = Object.entries(packages).flatMap(([name, path]) =>
     existsSync(path) ? [] : [name],
   )
   if (absent.length === 0) return
   const names = absent.join(' ')
   if (!existsSync('/usr/bin/apt-get')) return say(`not here, and there is no apt-get: ${names}`)
   if (process.getuid() !== 0)
-    return say(
-      `not here: ${names}. Tests that need them are skipped; to have them: sudo apt-get install ${names}`,
-    )
+    return say(`not here: ${names}. ${without}; to have them: sudo apt-get install ${names}`)
   say(`installing Debian packages: ${names}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const install = ['install', '-y', '-qq', '--no-install-recommends', ...absent]
+  const command = ['install', '-y', '-qq', '--no-install-recommends', ...absent]
   if (
-    aptGet(install, env) !== 0 &&
-    (aptGet(['update', '-qq'], env) !== 0 || aptGet(install, env) !== 0)
+    aptGet(command, env) !== 0 &&
+    (aptGet(['update', '-qq'], env) !== 0 || aptGet(command, env) !== 0)
   )
-    say(`apt-get could not install them: tests that need ${names} are skipped`)
+    say(`apt-get could not install ${names}. ${without}`)
 }
 
 function aptGet(args, env) {
