@@ -38,6 +38,7 @@ function faultMessage(which, error) {
 class Opened {
   constructor({ absolute, size, state }) {
     this.path = absolute
+    this.foretold = state !== ''
     this.fd = openSync(absolute, FLAGS)
     try {
       const stats = fstatSync(this.fd, { bigint: true })
@@ -272,15 +273,24 @@ function readWhole(opened, bytes, from) {
   }
 }
 
+/** Facts are numbers in one array, and a state that was foretold is not said again: there may be many small files. */
 function newBatch() {
-  const files = []
+  const facts = []
+  const states = []
   const digests = []
   return {
-    add: (which, { size, executable, state }, offset, digest) => {
-      files.push({ which, size, executable, state, offset })
+    add: (which, opened, offset, digest) => {
+      facts.push(which, opened.size, opened.executable ? 1 : 0, offset)
+      states.push(opened.foretold ? '' : opened.state)
       digests.push(digest)
     },
-    message: slab => ({ type: 'files', slab, files, digests: Buffer.concat(digests) }),
+    message: slab => ({
+      type: 'files',
+      slab,
+      facts: Float64Array.from(facts),
+      states,
+      digests: Buffer.concat(digests),
+    }),
   }
 }
 

@@ -143,10 +143,12 @@ export class IngestPool {
   #start(): void {
     if (this.#seats.length > 0) return
     this.#broken = null
-    for (let i = 0; i < this.#width; i++) this.#seats.push(this.#startSeat())
+    // Where nothing but hashes is wanted the calling thread is idle: it begins while threads start.
+    const inline = this.#inline || !this.#bytes ? 1 : 0
+    for (let i = 0; i < this.#width; i++) this.#seats.push(this.#startSeat(i < inline))
   }
 
-  #startSeat(): Seat {
+  #startSeat(inline: boolean): Seat {
     const receive = (answer: IngestAnswer) => {
       const run = this.#runs.get(answer.job)
       if (!run) return
@@ -157,7 +159,7 @@ export class IngestPool {
       const error = new ReproError('INTERNAL', 'a thread that reads files died', { cause })
       if (this.#seats.includes(seat)) this.#fail(error)
     }
-    const thread = this.#inline ? startInline(receive) : startThread(receive, broken)
+    const thread = inline ? startInline(receive) : startThread(receive, broken)
     const seat: Seat = { thread, answers: [], jobs: 0 }
     return seat
   }
@@ -237,6 +239,8 @@ function* planJobs(
   if (indexes.length > 0) yield { mode, indexes }
 }
 
+type Fact = readonly [which: number, size: number, executable: number, offset: number]
+
 function* eventsOf(
   answer: IngestAnswer,
   indexes: readonly number[],
@@ -245,12 +249,22 @@ function* eventsOf(
 ): Generator<IngestEvent> {
   switch (answer.type) {
     case 'files': {
-      const files = answer.files.map(({ which, offset, size, executable, state }, i) => ({
-        index: indexes[which]!,
-        hashed: { blake3: hexOf(answer.digests, i), size, executable, state },
-        bytes: answer.slab && Buffer.from(answer.slab, offset, size),
-      }))
-      yield { type: 'files', files, done: giveBack(seat, answer.slab) }
+      const { facts, states, digests, slab } = answer
+      const files = states.map((state, i) => {
+        const [which, size, executable, offset] = facts.subarray(
+          4 * i,
+          4 * i + 4,
+        ) as unknown as Fact
+        const index = indexes[which]!
+        const hashed = {
+          blake3: hexOf(digests, i),
+          size,
+          executable: executable === 1,
+          state: state || run.files[index]!.state,
+        }
+        return { index, hashed, bytes: slab && Buffer.from(slab, offset, size) }
+      })
+      yield { type: 'files', files, done: giveBack(seat, slab) }
       return
     }
     case 'blocks': {

@@ -22,7 +22,10 @@ export type IngestAnswer = { readonly job: number } & (
   | {
       readonly type: 'files'
       readonly slab: ArrayBuffer | null
-      readonly files: readonly (Omit<HashedFile, 'blake3'> & { which: number; offset: number })[]
+      /** Four numbers a file: which, size, executable (1 or 0), offset in the slab. */
+      readonly facts: Float64Array
+      /** '' is the state that was foretold. */
+      readonly states: readonly string[]
       readonly digests: Uint8Array
     }
   | {
