@@ -63,3 +63,37 @@ export function malformed(what: string): never {
     hints: ['the release contradicts itself: whoever published it used no honest tool'],
   })
 }
+
+/** A file of more blocks cannot have a map. */
+export const MAX_MAPPED_BLOCKS = MAX_MAP_BLOCKS * MAX_ENTRIES
+
+/** The parts of a block map, byte for byte as Hyperblobs 2.12.1 writes them; each becomes a block. */
+export function encodeBlockMap(blocks: readonly MappedBlock[]): Buffer[] {
+  const parts: Buffer[] = []
+  for (let at = 0; at < blocks.length; at += MAX_ENTRIES) {
+    const some = blocks.slice(at, at + MAX_ENTRIES)
+    const part = uintWriter(10 + 18 * some.length)
+    part.put(0)
+    part.put(some.length)
+    for (const { index, byteLength } of some) {
+      part.put(index)
+      part.put(byteLength)
+    }
+    parts.push(part.bytes())
+  }
+  return parts
+}
+
+function uintWriter(maxBytes: number) {
+  const buffer = Buffer.allocUnsafe(maxBytes)
+  let at = 0
+  return {
+    put(value: number) {
+      if (value < 0xfd) at = buffer.writeUInt8(value, at)
+      else if (value <= 0xffff) at = buffer.writeUInt16LE(value, buffer.writeUInt8(0xfd, at))
+      else if (value <= 0xffffffff) at = buffer.writeUInt32LE(value, buffer.writeUInt8(0xfe, at))
+      else at = buffer.writeBigUInt64LE(BigInt(value), buffer.writeUInt8(0xff, at))
+    },
+    bytes: () => Buffer.from(buffer.subarray(0, at)),
+  }
+}

@@ -15,6 +15,9 @@ import type {
 } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { parseKey, type Selection } from '../core/reference.ts'
+import { enterPhase } from '../system/phase.ts'
+import type { BlockFiles } from './block-files/block-files.ts'
+import { blockFilesOf } from './block-files/open-block-storage.ts'
 import type { Bundle, DishonestPeer, HistoryLimits, ReadLimits, Received } from './bundle.ts'
 import { DriveView } from './drive-view.ts'
 import { DurableGate } from './durable-gate.ts'
@@ -33,8 +36,15 @@ import { type CaughtUp, type SyncReason, syncNeeded } from './sync-reason.ts'
 import { lastWrite, markWriting } from './writing-mark.ts'
 
 const UPDATE_MS = 10_000
+/** How long a peer may take to prove that the owner signed what does not fit. */
+const PROOF_MS = 2000
 /** How long other peers are listened to after the last news of one. */
 const SETTLE_MS = 1000
+
+/** What a peer sent. */
+interface Answer {
+  readonly upgrade?: unknown
+}
 
 /** A bundle in a Hyperdrive of the store. */
 export class DriveBundle implements Bundle, PeerView {
@@ -43,6 +53,7 @@ export class DriveBundle implements Bundle, PeerView {
   readonly #home: string
   readonly #keys: BundleKeys | null
   readonly #flush: () => Promise<void>
+  readonly #blockFiles: BlockFiles | null
   readonly #publishing = new Mutex()
   readonly #seenLock = new Mutex()
   readonly #listeners = new Set<(peer: DishonestPeer) => void>()
@@ -51,6 +62,10 @@ export class DriveBundle implements Bundle, PeerView {
   #refused = 0
   /** Settles when the fork that was found last is noted. */
   #noting: Promise<void> = Promise.resolve()
+  /** Whether a second history of the owner's was found since the bundle was opened. */
+  #forked = false
+  /** How many blocks were here before any peer could add to them. */
+  readonly #atOpen = { tree: 0, bytes: 0 }
   /** Set when this process may write: it is noted on disk by then. */
   #writing: Promise<void> | null = null
 
@@ -60,12 +75,14 @@ export class DriveBundle implements Bundle, PeerView {
     drive: Hyperdrive,
     keys: BundleKeys | null,
     flush: () => Promise<void>,
+    blockFiles: BlockFiles | null,
   ) {
     this.#home = home
     this.key = key
     this.drive = drive
     this.#keys = keys
     this.#flush = flush
+    this.#blockFiles = blockFiles
   }
 
   static async open(
@@ -87,7 +104,7 @@ export class DriveBundle implements Bundle, PeerView {
       metadata: { contentFeed: null },
     })
     const drive = new Hyperdrive(session, null, { _db: bee })
-    const bundle = new DriveBundle(home, key, drive, keys, flush)
+    const bundle = new DriveBundle(home, key, drive, keys, flush, blockFilesOf(store.storage))
     drive.on('blobs', (blobs: { core: Hypercore }) => bundle.#watch(blobs.core, 'bytes'))
     bundle.#watch(core, 'tree')
     await drive.ready()
@@ -161,12 +178,17 @@ export class DriveBundle implements Bundle, PeerView {
       })
     const unlock = await this.#publishing.lock(options.signal)
     try {
+      let before: History | null = null
       const host: PublishHost = {
         bundle: this,
         keys,
+        blockFiles: this.#blockFiles,
         flush: () => this.makeDurable(),
-        history: limits => this.#readHistory(limits),
-        remember: (record, name) => this.#rememberOwn(record, name),
+        history: async limits => {
+          before = await this.#readHistory(limits)
+          return before
+        },
+        remember: (record, name) => this.#rememberOwn(before, record, name),
       }
       return await StoreSession.start(host, options, unlock)
     } catch (error) {
@@ -215,16 +237,17 @@ export class DriveBundle implements Bundle, PeerView {
     const blobs = (await this.drive.getBlobs())?.core
     const { core } = this.drive
     const known = await this.#seenLength()
-    const bytesBefore = blobs?.length ?? 0
-    const gained = await catchUpCores(blobs ? [core, blobs] : [core], patience, {
+    await catchUpCores(blobs ? [core, blobs] : [core], patience, {
       deadline: performance.now() + timeoutMs,
       settleMs: SETTLE_MS,
       enough: () => core.length >= known,
     })
     await fetchBlocks(core, 0, core.length, patience)
+    if (blobs && reason === 'imported') await this.#fetchOwnFiles(blobs, patience)
     if (blobs && reason !== 'imported')
-      await fetchBlocks(blobs, bytesBefore, blobs.length, patience)
+      await fetchBlocks(blobs, this.#atOpen.bytes, blobs.length, patience)
     const told = core.peers.filter(peer => peer.remoteSynced)
+    const gained = core.length + (blobs?.length ?? 0) - this.#atOpen.tree - this.#atOpen.bytes
     return { peers: new Set(told.map(peer => peer.stream)).size, gained }
   }
 
@@ -237,6 +260,20 @@ export class DriveBundle implements Bundle, PeerView {
   async #beginWriting(): Promise<void> {
     await markWriting(this.#home, this.key)
     await noteMustSync(this.#home, this.key, false)
+  }
+
+  /** Records, manifest and index: what publishing needs of a bundle whose files are elsewhere. */
+  async #fetchOwnFiles(blobs: Hypercore, patience: Patience): Promise<void> {
+    if (this.drive.core.length < 2) return
+    const view = new DriveView(this.drive, this.drive.core.length, patience)
+    try {
+      for await (const { path, blob } of view.list('.repro')) {
+        if (!blob || path.startsWith('.repro/images/')) continue
+        await fetchBlocks(blobs, blob.blockOffset, blob.blockOffset + blob.blockLength, patience)
+      }
+    } finally {
+      await view.close()
+    }
   }
 
   /** How long the history was that this home saw. */
@@ -286,15 +323,24 @@ export class DriveBundle implements Bundle, PeerView {
     return await History.read(this.drive, this.key, patience, options.history, seen)
   }
 
-  /** One that is unchanged may have been cut off before it was remembered. */
-  async #rememberOwn(record: ReleaseRecord, name: string): Promise<void> {
+  /**
+   * Keeps a release of our own. What was written after `before` was scanned was written by us, and its only record is this
+   * one: nobody has to scan it. One that is unchanged may have been cut off before it was remembered.
+   */
+  async #rememberOwn(before: History | null, record: ReleaseRecord, name: string): Promise<void> {
     const limits = { history: 'cheap', stallMs: 0 } as const
-    await this.#remember(await this.#readHistory(limits), [record], limits, name)
+    const history = before ?? (await this.#readHistory(limits))
+    const { seen, length } = history
+    const whole = length < 2 || seen.scanned >= length
+    const puts = { ...seen.puts, [record.release]: record.driveVersion }
+    const ours = whole && record.driveVersion >= length
+    const after = ours ? { ...seen, scanned: this.drive.core.length, puts } : seen
+    await this.#remember({ seen: after }, [record], limits, name)
   }
 
   /** Keeps what was scanned and which releases were found good. */
   async #remember(
-    history: History,
+    history: Pick<History, 'seen'>,
     good: readonly ReleaseRecord[],
     limits: ReadLimits,
     name?: string,
@@ -339,7 +385,9 @@ export class DriveBundle implements Bundle, PeerView {
   }
 
   #watch(core: Hypercore, name: SeenFork['core']): void {
+    this.#atOpen[name] = core.length
     onFork(core, fork => {
+      this.#forked = true
       const noted = this.#noteFork(name, fork)
       this.#noting = noted.catch(() => undefined)
     })
@@ -349,14 +397,21 @@ export class DriveBundle implements Bundle, PeerView {
       this.#gates.add(gate)
     }
     core.on('download', (_index: number, bytes: number) => {
+      enterPhase('fetch')
       this.#received.bytes += bytes
       this.#received.blocks++
     })
-    core.on('verification-error', (error: Error, _req: unknown, _res: unknown, from: CorePeer) => {
-      this.#refused++
-      const peer = from.remotePublicKey?.toString('hex') ?? null
-      for (const listener of this.#listeners) listener({ peer, message: error.message })
-      from.stream.destroy()
+    core.on('verification-error', (error: Error, _req: unknown, res: Answer, from: CorePeer) => {
+      const refuse = () => {
+        if (this.#forked) return
+        this.#refused++
+        const peer = from.remotePublicKey?.toString('hex') ?? null
+        for (const listener of this.#listeners) listener({ peer, message: error.message })
+        from.stream.destroy()
+      }
+      // A longer history that does not fit may be the owner's second one: the peer is asked to prove that.
+      if (!res?.upgrade) refuse()
+      else setTimeout(refuse, PROOF_MS).unref()
     })
   }
 }

@@ -50,12 +50,32 @@ export class DriveView {
     for await (const node of this.patience.each(nodes)) yield checkEntry(node)
   }
 
-  /** Every entry that was ever put from block `from` on, oldest first. */
-  async *history(from: number): AsyncGenerator<DriveEntry> {
+  /** Entries from one path to another, both included, in order of their bytes. */
+  async *range(first: string, last: string): AsyncGenerator<DriveEntry> {
+    const nodes = this.#drive.entries({ gte: `/${first}`, lte: `/${last}` }, this.patience.options)
+    for await (const node of this.patience.each(nodes)) yield checkEntry(node)
+  }
+
+  /**
+   * Lets peers send the blocks of all entries while others are being waited for, when there are at most so many and
+   * peers may be asked at all. Returns what ends it.
+   */
+  fetchAhead(mostBlocks: number): () => void {
+    if (this.patience.offline || this.length > mostBlocks) return () => undefined
+    const download = this.#main.core.download({ start: 0, end: this.length })
+    download.done().catch(() => undefined)
+    return () => download.destroy()
+  }
+
+  /** What was put (its entry) or deleted (null) by each block from `from` on, oldest first. */
+  async *changes(
+    from: number,
+  ): AsyncGenerator<{ readonly path: string; readonly entry: DriveEntry | null }> {
     const range = { gte: from, lt: this.length, ...this.patience.options }
     for await (const item of this.patience.each(this.#drive.db.createHistoryStream(range))) {
-      const key = /^files\0(.*)$/s.exec(item.key)?.[1]
-      if (key !== undefined && item.type === 'put') yield checkEntry({ ...item, key })
+      const key = /^files\0\/(.*)$/s.exec(item.key)?.[1]
+      if (key === undefined) continue
+      yield { path: key, entry: item.type === 'put' ? checkEntry({ ...item, key }) : null }
     }
   }
 

@@ -14,6 +14,9 @@ declare module 'hypercore' {
     /** What it said it has; 0 before it said anything. */
     readonly remoteLength: number
     readonly remoteSynced: boolean
+    /** Which blocks it says to have: all below this length, and those of the field. */
+    readonly remoteContiguousLength: number
+    readonly remoteBitfield: { get(index: number): boolean }
     readonly stream: { destroy(error?: Error): void }
   }
   export interface CoreDownload {
@@ -49,7 +52,9 @@ declare module 'hypercore' {
     }
     /** Nodes of the signed tree, by their number in the flat tree. */
     readonly state: {
+      readonly roots: readonly { readonly index: number; readonly size: number }[]
       readonly storage: {
+        readonly core: { readonly corePointer: number; readonly dataPointer: number }
         read(): {
           getTreeNode(index: number): Promise<{ size: number; hash: Buffer } | null>
           tryFlush(): void
@@ -163,10 +168,24 @@ declare module 'corestore' {
   import type { Duplex } from 'node:stream'
   import type Hypercore from 'hypercore'
   import type CorestoreStorage from 'hypercore-storage'
+  import type { HypercoreStorage } from 'hypercore-storage'
 
+  export interface OpenCore {
+    readonly state: { readonly storage: HypercoreStorage } | null
+    readonly header: { readonly hints: { readonly contiguousLength: number } }
+    readonly replicator: {
+      readonly peers: readonly {
+        readonly wireRange: {
+          send(range: { drop: boolean; start: number; length: number }): void
+        }
+      }[]
+    }
+  }
   export default class Corestore {
     constructor(storage: string | CorestoreStorage, options?: Record<string, unknown>)
     readonly storage: CorestoreStorage
+    /** Cores that are open, by discovery key; `state` is null until one is ready. */
+    readonly cores: { readonly map: ReadonlyMap<string, OpenCore> }
     ready(): Promise<void>
     close(): Promise<void>
     get(options: Record<string, unknown>): Hypercore

@@ -9,8 +9,5 @@ export const MAX_RELEASES = 100_000
 /** Blocks of a drive's history that are looked at even when only cheap checks are asked for. */
 export const CHEAP_HISTORY_BLOCKS = 2048
 
-/** Files are stored in blocks of this size, the last one shorter. */
-export const BLOCK_BYTES = 256 << 10
 /** Blocks are appended in groups of at most about this size. */
 export const GROUP_BYTES = 16 << 20
-export const GROUP_FILES = 512

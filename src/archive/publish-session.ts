@@ -1,75 +1,64 @@
 import type { WorkRecord } from '../../schemas/index.ts'
-import type {
-  IngestedFile,
-  PublishResult,
-  PublishSession,
-  SourceFile,
-  StartPublishOptions,
-} from '../core/home.ts'
+import type { IngestedFile, PublishResult, PublishSession } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
-import { hashFile } from '../system/hash-file.ts'
-import { assertTagFree, type PublishHost, publishRelease } from './publish.ts'
-
-const PROGRESS_MS = 200
+import type { SourceFile } from '../core/source-file.ts'
+import {
+  beginPublish,
+  type PublishHost,
+  type PublishWork,
+  publishRelease,
+  type SessionOptions,
+} from './publish.ts'
+import { storeError } from './store-errors.ts'
 
 /** A publish to a bundle of the store, from the first byte to the record. */
 export class StoreSession implements PublishSession {
   readonly key: string
-  readonly #host: PublishHost
-  readonly #options: Omit<StartPublishOptions, 'key' | 'onKey'>
-  readonly #end: () => void
+  readonly #work: PublishWork
+  readonly #unlock: () => void
+  #closed: Promise<void> | null = null
 
-  private constructor(
-    host: PublishHost,
-    options: Omit<StartPublishOptions, 'key' | 'onKey'>,
-    end: () => void,
-  ) {
-    this.key = host.bundle.key
-    this.#host = host
-    this.#options = options
-    this.#end = end
+  private constructor(work: PublishWork, unlock: () => void) {
+    this.key = work.host.bundle.key
+    this.#work = work
+    this.#unlock = unlock
   }
 
-  /** Begins; `end` lets the next publish of the bundle begin. */
+  /** Begins; `unlock` lets the next publish of the bundle begin, and is called when this one is closed. */
   static async start(
     host: PublishHost,
-    options: Omit<StartPublishOptions, 'key' | 'onKey'>,
-    end: () => void,
+    options: SessionOptions,
+    unlock: () => void,
   ): Promise<StoreSession> {
-    await assertTagFree(host, options.tag)
-    return new StoreSession(host, options, end)
+    return new StoreSession(await beginPublish(host, options), unlock)
   }
 
   async *ingest(
     files: readonly SourceFile[],
-    signal = this.#options.signal,
+    signal = this.#work.options.signal,
   ): AsyncGenerator<WorkRecord, readonly IngestedFile[]> {
-    const totalBytes = files.reduce((sum, file) => sum + file.size, 0)
-    const totals = { totalBytes, totalFiles: files.length }
-    const results: IngestedFile[] = []
-    let bytes = 0
-    let shown = 0
-    for (const { path, absolute, size } of files) {
-      signal?.throwIfAborted()
-      results.push(
-        await hashFile(absolute, signal).then(
-          hashed => ({ path, ...hashed }),
-          (error: unknown) => ({ path, error }),
-        ),
-      )
-      bytes += size
-      if (Date.now() - shown < PROGRESS_MS) continue
-      shown = Date.now()
-      yield { action: 'progress', subject: 'store', bytes, files: results.length, ...totals }
+    try {
+      return yield* this.#work.contents.ingest(files, signal)
+    } catch (error) {
+      throw this.#explain(error)
     }
-    return results
   }
 
   async *publish(prepared: PreparedBundle): AsyncGenerator<WorkRecord, PublishResult> {
-    return yield* publishRelease(this.#host, prepared, this.#options)
+    try {
+      return yield* publishRelease(this.#work, prepared)
+    } catch (error) {
+      throw this.#explain(error)
+    }
   }
 
-  async close(): Promise<void> {
-    this.#end()
+  close(): Promise<void> {
+    this.#closed ??= this.#work.contents.close().finally(this.#unlock)
+    return this.#closed
+  }
+
+  #explain(error: unknown): unknown {
+    const { key, folder } = this.#work.host.bundle
+    return storeError(error, key, folder)
   }
 }

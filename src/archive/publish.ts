@@ -1,38 +1,30 @@
-import type Hypercore from 'hypercore'
 import type Hyperdrive from 'hyperdrive'
-import type { DriveBlob } from 'hyperdrive'
 import { FORMAT, type ReleaseRecord, type WorkRecord } from '../../schemas/index.ts'
-import { fail } from '../core/errors.ts'
-import type { PublishOptions, PublishResult } from '../core/home.ts'
+import { fail, ReproError } from '../core/errors.ts'
+import type { PublishResult, StartPublishOptions } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { assertTag, tagTaken } from '../core/release-tag.ts'
+import type { SourceFile } from '../core/source-file.ts'
 import { blake3 } from '../system/blake3.ts'
 import { enterPhase } from '../system/phase.ts'
+import { digestsOf } from './block-digests.ts'
+import type { BlockFiles } from './block-files/block-files.ts'
 import type { HistoryLimits } from './bundle.ts'
+import { ContentStore } from './content-store.ts'
 import { recordPath } from './drive-paths.ts'
-import { type HeadPlan, planHead } from './head-plan.ts'
 import type { ExaminedRelease, History } from './history.ts'
-import { adoptLeftovers, importBlobs } from './import-blobs.ts'
 import type { BundleKeys } from './own-bundles.ts'
 import { Patience, type PeerView } from './patience.ts'
+import { blocksReleased, planChange, type ReleaseChange } from './release-change.ts'
 import { signRecord } from './release-record.ts'
-import { storeError } from './store-errors.ts'
-import { type Wanted, type WantedContent, wantedEntries } from './wanted-entries.ts'
-
-/** Refuses a tag that a release other than the newest has: that one may be published again under it. Throws TAG_TAKEN, HISTORY_REWRITTEN. */
-export async function assertTagFree(host: PublishHost, tag: string | undefined): Promise<void> {
-  if (tag === undefined) return
-  assertTag(tag)
-  const before = await (await host.history({ history: 'all', stallMs: 0 })).examineAll()
-  const newest = newestOf(before)
-  const holder = before.find(one => one.record?.tag === tag)
-  if (holder && holder.record !== newest) tagTaken(tag, holder.release)
-}
+import type { WantedContent } from './wanted-entries.ts'
 
 /** What publishing needs of its bundle. */
 export interface PublishHost {
   readonly bundle: PeerView & { readonly drive: Hyperdrive }
   readonly keys: BundleKeys
+  /** Null where the store keeps all blocks in its database. */
+  readonly blockFiles: BlockFiles | null
   /** Makes everything written so far durable. */
   flush(): Promise<void>
   history(limits: HistoryLimits): Promise<History>
@@ -40,62 +32,86 @@ export interface PublishHost {
   remember(record: ReleaseRecord, name: string): Promise<void>
 }
 
-const BATCH_ENTRIES = 2000
-const PROGRESS_MS = 200
+export type SessionOptions = Omit<StartPublishOptions, 'key' | 'onKey'>
 
-/**
- * Stores a release: bytes, then tree, manifest and index, then, when all that is durable, the record as the very last
- * write. A process killed at any point leaves no release or a whole one; what it stored is used again.
- */
-export async function* publishRelease(
-  host: PublishHost,
-  prepared: PreparedBundle,
-  options: Omit<PublishOptions, 'key' | 'onKey'>,
-): AsyncGenerator<WorkRecord, PublishResult> {
-  try {
-    const result = yield* publish(host, prepared, options)
-    await host.remember(result.record, prepared.manifest.name)
-    return result
-  } catch (error) {
-    throw storeError(error, host.bundle.key, host.bundle.folder)
-  }
+/** A publish that has begun: what was there before, and what is stored for it. */
+export interface PublishWork {
+  readonly host: PublishHost
+  readonly options: SessionOptions
+  readonly before: readonly ExaminedRelease[]
+  readonly newest: ReleaseRecord | null
+  readonly contents: ContentStore
 }
 
-async function* publish(
+const BATCH_ENTRIES = 4096
+
+/** Looks at what is there. Throws HISTORY_REWRITTEN, and TAG_TAKEN for a tag of a release that is not the newest. */
+export async function beginPublish(
   host: PublishHost,
-  prepared: PreparedBundle,
-  options: Omit<PublishOptions, 'key' | 'onKey'>,
-): AsyncGenerator<WorkRecord, PublishResult> {
-  const { drive } = host.bundle
+  options: SessionOptions,
+): Promise<PublishWork> {
+  const { drive, key, folder } = host.bundle
+  if (options.tag !== undefined) assertTag(options.tag)
   const before = await (await host.history({ history: 'all', stallMs: 0 })).examineAll()
   const newest = newestOf(before)
-  checkTag(before, options.tag, prepared, newest)
-  const sameTag = options.tag === undefined || options.tag === newest?.tag
-  if (newest && newest.contentHash === prepared.identity.contentHash && sameTag) {
-    const result = { record: newest, published: false, storedFiles: 0, storedBytes: 0 }
-    yield { action: 'release', status: 'unchanged', subject: String(newest.release) }
-    return result
-  }
-  const blobs =
+  const holder = before.find(one => options.tag !== undefined && one.record?.tag === options.tag)
+  if (holder && holder.record !== newest) tagTaken(options.tag!, holder.release)
+  const core =
     (await drive.getBlobs())?.core ?? fail('STORE_INVALID', 'the drive has no core for bytes')
-  const plan = await planHead(
+  const patience = new Patience(host.bundle, { stallMs: 0 })
+  const contents = new ContentStore({
+    home: folder,
+    key,
+    core,
+    digests: digestsOf(core, host.blockFiles),
+    since: await blocksReleased(drive, newest, patience),
+    inPlace: options.inPlace === true,
+  })
+  return { host, options, before, newest, contents }
+}
+
+/**
+ * Makes the release: what is not stored yet, then tree, manifest and index, then, when all that is durable, the record as
+ * the very last write. A process killed at any point leaves no release or a whole one; what it stored is used again.
+ */
+export async function* publishRelease(
+  work: PublishWork,
+  prepared: PreparedBundle,
+): AsyncGenerator<WorkRecord, PublishResult> {
+  const { host, options, before, newest, contents } = work
+  const { drive } = host.bundle
+  const { name } = prepared.manifest
+  const same = newest !== null && newest.contentHash === prepared.identity.contentHash
+  if (options.tag !== undefined && options.tag === newest?.tag && !same)
+    tagTaken(options.tag, newest.release)
+  if (same && (options.tag === undefined || options.tag === newest.tag)) {
+    await host.remember(newest, name)
+    yield { action: 'release', status: 'unchanged', subject: String(newest.release) }
+    return { record: newest, published: false, storedFiles: 0, storedBytes: 0 }
+  }
+  const change = await planChange(
     drive,
-    blobs,
-    wantedEntries(prepared),
+    newest,
+    prepared,
     new Patience(host.bundle, { stallMs: 0 }),
   )
-  const stored = yield* storeContents(drive, blobs, plan, options.signal)
-  yield* writeTree(drive, plan, options.signal)
+  yield* storeMissing(work, change, prepared)
+  yield* writeTree(work, change)
   enterPhase('durable')
   await host.flush()
   options.signal?.throwIfAborted()
   const release = before.length + 1
   yield { action: 'release', status: 'start', subject: String(release) }
   options.signal?.throwIfAborted()
-  const record = await writeRecord(host, prepared, options, release)
+  const stored = (await drive.getBlobs())!.core.length
+  const record = await writeRecord(work, prepared, release)
   enterPhase('durable')
   await host.flush()
-  const result = { record, published: true, ...stored }
+  await host.remember(record, name)
+  await contents.clearUnused(stored)
+  await contents.saveIndex()
+  const { storedFiles, storedBytes } = contents
+  const result = { record, published: true, storedFiles, storedBytes }
   yield { action: 'release', status: 'ok', subject: String(release), data: { ...result } }
   return result
 }
@@ -106,107 +122,74 @@ function newestOf(before: readonly ExaminedRelease[]): ReleaseRecord | null {
   return before.at(-1)?.record ?? null
 }
 
-function checkTag(
-  before: readonly ExaminedRelease[],
-  tag: string | undefined,
+/** Stores the contents that no entry of the head has and that this session has not stored. */
+async function* storeMissing(
+  { contents, options }: PublishWork,
+  { put, stored }: ReleaseChange,
   prepared: PreparedBundle,
-  newest: ReleaseRecord | null,
-): void {
-  if (tag === undefined) return
-  assertTag(tag)
-  const holder = before.find(one => one.record?.tag === tag)
-  if (!holder) return
-  const again = holder.record === newest && newest?.contentHash === prepared.identity.contentHash
-  if (!again) tagTaken(tag, holder.release)
-}
-
-async function* storeContents(
-  drive: Hyperdrive,
-  blobs: Hypercore,
-  plan: HeadPlan,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<WorkRecord, { storedFiles: number; storedBytes: number }> {
-  const waiting = new Map<string, Wanted[]>()
-  const contents: WantedContent[] = []
-  for (const one of plan.put) {
-    if (!one.content || plan.stored.has(one.content.blake3)) continue
-    const same = waiting.get(one.content.blake3)
-    if (same) same.push(one)
-    else {
-      waiting.set(one.content.blake3, [one])
-      contents.push(one.content)
-    }
-  }
-  if (plan.referencedEnd < blobs.length) {
-    const adopted = await adoptLeftovers(blobs, plan.referencedEnd, contents)
-    for (const [hash, blob] of adopted) plan.stored.set(hash, blob)
-  }
-  const missing = contents.filter(content => !plan.stored.has(content.blake3))
-  const totalBytes = missing.reduce((sum, content) => sum + content.size, 0)
-  const counted = missing.filter(content => content.counted)
-  const totals = { totalBytes, totalFiles: counted.length }
-  yield { action: 'store', status: 'start', ...totals }
-  let bytes = 0
-  let files = 0
-  let shown = 0
-  for await (const group of importBlobs(blobs, missing, signal, n => (bytes += n))) {
-    const put = group.flatMap(({ content, blob }) =>
-      (waiting.get(content.blake3) ?? []).map(one => ({ ...one, blob })),
-    )
-    await putEntries(drive, put)
-    files += group.filter(({ content }) => content.counted).length
-    if (Date.now() - shown > PROGRESS_MS) {
-      shown = Date.now()
-      yield { action: 'progress', subject: 'store', bytes, files, ...totals }
-    }
-  }
-  const storedBytes = counted.reduce((sum, content) => sum + content.size, 0)
-  yield { action: 'store', status: 'ok', ...totals, bytes: storedBytes, files }
-  return { storedFiles: counted.length, storedBytes }
-}
-
-/** Puts what points to stored bytes, links, and takes away what the release does not have. */
-async function* writeTree(
-  drive: Hyperdrive,
-  plan: HeadPlan,
-  signal: AbortSignal | undefined,
 ): AsyncGenerator<WorkRecord> {
-  const rest = plan.put
-    .map(one => ({ ...one, blob: one.content ? plan.stored.get(one.content.blake3) : null }))
-    .filter((one): one is Wanted & { blob: DriveBlob | null } => one.blob !== undefined)
-  yield { action: 'index', status: 'start', totalFiles: rest.length + plan.remove.length }
-  for (let at = 0; at < rest.length; at += BATCH_ENTRIES) {
-    signal?.throwIfAborted()
-    await putEntries(drive, rest.slice(at, at + BATCH_ENTRIES))
+  const texts: { blake3: string; bytes: Uint8Array }[] = []
+  const files = new Map<string, SourceFile>()
+  for (const { content } of put) {
+    if (!content || contents.has(content.blake3) || stored.has(content.blake3)) continue
+    const { blake3, from } = content
+    if (from instanceof Uint8Array) texts.push({ blake3, bytes: from })
+    else if (!files.has(blake3)) files.set(blake3, prepared.source(from))
   }
-  for (let at = 0; at < plan.remove.length; at += BATCH_ENTRIES) {
-    signal?.throwIfAborted()
+  const sources = [...files.values()]
+  const totals = {
+    totalBytes: sources.reduce((sum, file) => sum + file.size, 0),
+    totalFiles: sources.length,
+  }
+  yield { action: 'store', status: 'start', ...totals }
+  const ingested = yield* contents.ingest(sources, options.signal)
+  const expected = [...files.keys()]
+  for (const [i, file] of ingested.entries()) {
+    if (!('blake3' in file)) throw file.error
+    if (file.blake3 !== expected[i]) changed(sources[i]!.absolute)
+  }
+  await contents.addTexts(texts)
+  await contents.flush()
+  const { storedBytes: bytes, storedFiles } = contents
+  yield { action: 'store', status: 'ok', bytes, files: storedFiles }
+}
+
+/** Puts what is new or changed, and takes away what the release does not have. */
+async function* writeTree(
+  { host, options, contents }: PublishWork,
+  { put, remove, kept, stored }: ReleaseChange,
+): AsyncGenerator<WorkRecord> {
+  const { drive } = host.bundle
+  yield { action: 'index', status: 'start', totalFiles: put.length + remove.length }
+  const blobOf = async ({ blake3 }: WantedContent) =>
+    (await contents.blobFor(blake3)) ?? stored.get(blake3)
+  for (let at = 0; at < put.length; at += BATCH_ENTRIES) {
+    options.signal?.throwIfAborted()
+    enterPhase('bee')
     const batch = drive.batch()
-    for (const path of plan.remove.slice(at, at + BATCH_ENTRIES)) await batch.del(`/${path}`)
+    for (const { path, executable, linkname, content } of put.slice(at, at + BATCH_ENTRIES)) {
+      const blob = content ? await blobOf(content) : null
+      if (blob === undefined) fail('INTERNAL', `the bytes of "${path}" were not stored`)
+      const metadata = content ? { blake3: content.blake3 } : null
+      await batch.putEntry(`/${path}`, { executable, linkname, blob, metadata })
+    }
     await batch.flush()
   }
-  yield { action: 'index', status: 'ok' }
-}
-
-async function putEntries(
-  drive: Hyperdrive,
-  entries: readonly (Wanted & { readonly blob: DriveBlob | null })[],
-): Promise<void> {
-  if (entries.length === 0) return
-  enterPhase('bee')
-  const batch = drive.batch()
-  for (const { path, executable, linkname, content, blob } of entries) {
-    const metadata = content ? { blake3: content.blake3 } : null
-    await batch.putEntry(`/${path}`, { executable, linkname, blob, metadata })
+  for (let at = 0; at < remove.length; at += BATCH_ENTRIES) {
+    options.signal?.throwIfAborted()
+    enterPhase('bee')
+    const batch = drive.batch()
+    for (const path of remove.slice(at, at + BATCH_ENTRIES)) await batch.del(`/${path}`)
+    await batch.flush()
   }
-  await batch.flush()
+  for (const blob of [...kept, ...stored.values()]) await contents.keep(blob)
+  yield { action: 'index', status: 'ok' }
 }
 
 /** The very last write: what makes the release exist. */
 async function writeRecord(
-  host: PublishHost,
+  { host, options }: PublishWork,
   prepared: PreparedBundle,
-  options: Omit<PublishOptions, 'key' | 'onKey'>,
   release: number,
 ): Promise<ReleaseRecord> {
   const { drive, key } = host.bundle
@@ -232,4 +215,11 @@ async function writeRecord(
     metadata: { blake3: blake3(text) },
   })
   return record
+}
+
+function changed(path: string): never {
+  throw new ReproError('SOURCE_CHANGED', `"${path}" changed while it was being published`, {
+    hints: ['nothing was published; wait until nothing writes to it, then repeat the command'],
+    data: { path },
+  })
 }
