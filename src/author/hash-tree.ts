@@ -5,6 +5,7 @@ import type { IngestedFile, PublishSession } from '../core/home.ts'
 import { count } from '../core/text.ts'
 import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
+import { enterPhase } from '../system/phase.ts'
 import type { StatCache } from '../system/stat-cache.ts'
 import { type AuthorFault, throwFaults } from './faults.ts'
 import type { TreeFile } from './walk.ts'
@@ -37,7 +38,8 @@ export async function* hashTree(
   files: readonly TreeFile[],
   { known, ingest = hashOnly, signal }: HashTreeOptions,
 ): AsyncGenerator<WorkRecord, HashedTree> {
-  const unknown = files.filter(file => known.hashOf(file) === null)
+  const hashes = files.map(file => known.hashOf(file))
+  const unknown = files.filter((_, i) => hashes[i] === null)
   const totals = { totalBytes: bytesOf(unknown), totalFiles: unknown.length }
   yield { action: 'hash', status: 'start', bytes: 0, files: 0, ...totals }
   if (unknown.length > 0) {
@@ -73,13 +75,13 @@ export async function* hashTree(
       knownBytes: bytesOf(files) - totals.totalBytes,
     },
   }
-  return { entries: files.map(file => entryOf(file, known)), read: unknown.length }
+  const entries = files.map((file, i) => entryOf(file, hashes[i] ?? known.hashOf(file)!))
+  return { entries, read: unknown.length }
 }
 
-function entryOf(file: TreeFile, known: StatCache): FileEntry {
-  const { path, size, mode } = file
-  const executable = (mode & 0o100) !== 0 ? { executable: true as const } : {}
-  return { path, type: 'file', size, ...executable, blake3: known.hashOf(file)! }
+function entryOf({ path, size, mode }: TreeFile, blake3: string): FileEntry {
+  if ((mode & 0o100) === 0) return { path, type: 'file', size, blake3 }
+  return { path, type: 'file', size, executable: true, blake3 }
 }
 
 function said(read: number, all: number): string {
@@ -113,6 +115,7 @@ async function* hashOnly(
       return i
     })) {
       signal?.throwIfAborted()
+      enterPhase('hash')
       bytes += files[i]!.size
       count++
       if (Date.now() - saidMs < PROGRESS_EVERY_MS) continue

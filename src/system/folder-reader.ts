@@ -37,11 +37,14 @@ export interface Looked {
  */
 export class FolderReader {
   readonly #prefix: string
+  readonly #slowMs: number
   #paced = { count: 0, ms: 0 }
   #slowBatches = 0
   #breathedMs = performance.now()
 
-  constructor(root: string) {
+  /** @param slowMs so long an answer may take on average, where much at a time would be slower. */
+  constructor(root: string, slowMs = SLOW_MS) {
+    this.#slowMs = slowMs
     this.#prefix = root.endsWith('/') ? root : `${root}/`
   }
 
@@ -83,7 +86,8 @@ export class FolderReader {
     this.#paced.count += count
     this.#paced.ms += ms
     if (this.#paced.count < BATCH) return
-    this.#slowBatches = this.#paced.ms > SLOW_MS * this.#paced.count ? this.#slowBatches + 1 : 0
+    this.#slowBatches =
+      this.#paced.ms > this.#slowMs * this.#paced.count ? this.#slowBatches + 1 : 0
     this.#paced = { count: 0, ms: 0 }
   }
 

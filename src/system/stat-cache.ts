@@ -10,6 +10,7 @@ import { settledBy } from './file-stamps.ts'
 const MAGIC = 'repro stat cache 1\n'
 const HASH_HEX = 64
 const HASH_BYTES = 32
+const MODE_BYTES = 4
 /** Of each entry: whether its hash is known, and whether it bears the mark. */
 const HASHED = 1
 const MARKED = 2
@@ -39,6 +40,7 @@ export interface StatFile {
 
 interface Entry {
   readonly state: string
+  readonly mode: number
   readonly blake3: string | null
   readonly marked: boolean
 }
@@ -103,7 +105,8 @@ export class StatCache {
   note(file: StatFile, found: { readonly blake3?: string; readonly marked?: true }): void {
     const before = this.#entry(file)
     this.#noted.set(file.path, {
-      state: stateKey(file),
+      state: file.state,
+      mode: file.mode,
       blake3: found.blake3 ?? before?.blake3 ?? null,
       marked: found.marked ?? before?.marked ?? false,
     })
@@ -133,16 +136,20 @@ export class StatCache {
 
   #entry(file: StatFile): Entry | null {
     const entry = this.#noted.get(file.path) ?? this.#before.get(file.path)
-    return entry !== undefined && entry.state === stateKey(file) ? entry : null
+    const same = entry?.mode === file.mode && entry.state === file.state
+    return same ? entry : null
   }
 
   async #write(kept: readonly [string, Entry][]): Promise<void> {
     const paths = Buffer.from(kept.map(([path]) => path).join('\n'))
     const states = Buffer.from(kept.map(([, { state }]) => state).join('\n'), 'latin1')
-    const found = Buffer.alloc(kept.length * (1 + HASH_BYTES))
-    kept.forEach(([, { blake3, marked }], i) => {
-      found[i] = (blake3 === null ? 0 : HASHED) | (marked ? MARKED : 0)
-      if (blake3 !== null) found.write(blake3, kept.length + i * HASH_BYTES, 'hex')
+    const flags = Buffer.alloc(kept.length)
+    const modes = Buffer.alloc(kept.length * MODE_BYTES)
+    const hashes = Buffer.alloc(kept.length * HASH_BYTES)
+    kept.forEach(([, { mode, blake3, marked }], i) => {
+      flags[i] = (blake3 === null ? 0 : HASHED) | (marked ? MARKED : 0)
+      modes.writeUInt32LE(mode, i * MODE_BYTES)
+      if (blake3 !== null) hashes.write(blake3, i * HASH_BYTES, 'hex')
     })
     const head = {
       folder: this.#folder,
@@ -152,17 +159,17 @@ export class StatCache {
       pathBytes: paths.length,
       stateBytes: states.length,
     } satisfies z.infer<typeof header>
-    const body = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), paths, states, found])
+    const start = Buffer.from(`${JSON.stringify(head)}\n`)
+    const body = Buffer.concat([start, paths, states, flags, modes, hashes])
     const parent = join(this.#file, '..')
     await mkdir(parent, { recursive: true, mode: 0o700 })
-    const start = Buffer.from(`${MAGIC}${blake3(body)}\n`)
-    await writeFileRenamed(this.#file, Buffer.concat([start, body]), 0o600)
+    const checked = Buffer.from(`${MAGIC}${blake3(body)}\n`)
+    await writeFileRenamed(this.#file, Buffer.concat([checked, body]), 0o600)
     await dropOldest(parent)
   }
 }
 
 const fileOf = (cache: string, folder: string) => join(cache, 'stat', blake3(folder))
-const stateKey = ({ state, mode }: StatFile) => `${state}:${mode.toString(8)}`
 
 async function readKnown(
   path: string,
@@ -187,17 +194,20 @@ function entriesOf(
   marksCount: boolean,
 ): Map<string, Entry> | null {
   const flagsAt = pathBytes + stateBytes
-  if (body.length !== flagsAt + count * (1 + HASH_BYTES)) return null
+  const modesAt = flagsAt + count
+  const hashesAt = modesAt + count * MODE_BYTES
+  if (body.length !== hashesAt + count * HASH_BYTES) return null
   const entries = new Map<string, Entry>()
   if (count === 0) return entries
   const paths = body.toString('utf8', 0, pathBytes).split('\n')
   const states = body.toString('latin1', pathBytes, flagsAt).split('\n')
-  const hashes = body.toString('hex', flagsAt + count)
+  const hashes = body.toString('hex', hashesAt)
   if (paths.length !== count || states.length !== count) return null
   for (let i = 0; i < count; i++) {
     const flags = body[flagsAt + i]!
     entries.set(paths[i]!, {
       state: states[i]!,
+      mode: body.readUInt32LE(modesAt + i * MODE_BYTES),
       blake3: flags & HASHED ? hashes.slice(i * HASH_HEX, (i + 1) * HASH_HEX) : null,
       marked: marksCount && (flags & MARKED) !== 0,
     })
