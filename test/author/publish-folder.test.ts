@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { ReleaseRecord } from '../../schemas/index.ts'
@@ -8,9 +8,10 @@ import { publishFolder } from '../../src/author/publish-folder.ts'
 import { fail } from '../../src/core/errors.ts'
 import type { Home, IngestedFile, StartPublishOptions } from '../../src/core/home.ts'
 import type { PreparedBundle } from '../../src/core/prepared-bundle.ts'
+import { blake3 } from '../../src/system/blake3.ts'
 import { hashFile } from '../../src/system/hash-file.ts'
 import { scratch } from '../helpers/cli.ts'
-import { finish, folderOf, refusalOf } from './folder.ts'
+import { type Files, finish, folderOf, refusalOf } from './folder.ts'
 
 const KEY = 'y'.repeat(52)
 const OTHER = 'b'.repeat(52)
@@ -138,6 +139,76 @@ describe('publishFolder', () => {
     expect((await refusalOf(publishFolder(home, folder, options()))).code).toBe('SECRET_FOUND')
     expect(home.asked).toEqual([])
     expect(await readBundleFile(folder)).toBeNull()
+  })
+
+  it('reads each file once, and stores what it reads', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML, 'a.txt': 'a', 'b/c.txt': 'c' })
+    const home = homeOf([])
+    await finish(publishFolder(home, folder, { ...options(), inPlace: true }))
+    expect(home.ingested).toEqual(['a.txt', 'b/c.txt', 'repro.yaml'])
+    expect(home.asked).toMatchObject([{ key: null, inPlace: true }])
+    const [bundle] = home.bundles
+    const entry = bundle?.all[0]
+    if (entry?.type !== 'file') throw new Error('there is no file')
+    expect(bundle?.source(entry)).toMatchObject({ path: 'a.txt', size: 1 })
+  })
+
+  it('makes no key and reads nothing for what is refused without hashes', async () => {
+    const apps = (outputs: string) => `apps: {a: {command: [x], outputs: [{${outputs}}]}}\n`
+    const recorded = {
+      format: 0,
+      apps: {
+        a: {
+          image: `sha256:${'0'.repeat(64)}`,
+          runtime: 'host',
+          recordedAt: '2026-11-21T12:00:00.000Z',
+          params: {},
+          outputs: { o: { file: 'expected/a/o', blake3: blake3('o'), size: 1 } },
+        },
+      },
+    }
+    const refused = async (files: Files) => {
+      const home = homeOf([])
+      const folder = folderOf(files)
+      const { code } = await refusalOf(publishFolder(home, folder, options()))
+      expect(home.asked).toEqual([])
+      expect(home.ingested).toEqual([])
+      expect(await readBundleFile(folder)).toBeNull()
+      return code
+    }
+    const missing = YAML + apps('path: o, compare: exact, expect: nowhere.txt')
+    expect(await refused({ 'repro.yaml': missing })).toBe('MANIFEST_INVALID')
+    const stale = {
+      'repro.yaml': YAML + apps('path: o, compare: exact'),
+      'expected/a/o': 'o',
+      '.repro/recorded.json': JSON.stringify(recorded),
+    }
+    expect(await refused(stale)).toBe('EXPECTATION_STALE')
+    expect(await refused({ 'repro.yaml': YAML, 'back\\slash': 'x' })).toBe('PATH_UNSAFE')
+  })
+
+  it('publishes nothing when a file changes under the hash, and all of it the next time', async () => {
+    const folder = folderOf({ 'repro.yaml': YAML, 'a.txt': 'a', 'b.txt': 'b' })
+    const home = homeOf([KEY])
+    const start = home.startPublish.bind(home)
+    home.startPublish = async opts => {
+      const session = await start(opts)
+      return {
+        ...session,
+        async *ingest(files, signal) {
+          const done = yield* session.ingest(files, signal)
+          appendFileSync(join(folder, 'a.txt'), 'more')
+          return done
+        },
+      }
+    }
+    const error = await refusalOf(publishFolder(home, folder, options()))
+    expect(error.code).toBe('SOURCE_CHANGED')
+    expect(error.faults).toMatchObject([{ file: 'a.txt' }])
+    expect(home.bundles).toEqual([])
+    home.startPublish = start
+    await finish(publishFolder(home, folder, options()))
+    expect(home.bundles[0]?.all[0]).toMatchObject({ blake3: blake3('amore') })
   })
 
   it.each([
