@@ -4,9 +4,10 @@ import { type CheckoutFile, FORMAT } from '../../schemas/index.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import type { OpenRelease } from '../core/home.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
-import { syncFolder, writeFileAtomic, writeFileRenamed } from '../system/atomic-file.ts'
-import { parallel } from '../system/parallel.ts'
+import { syncFolder, writeFileAtomic } from '../system/atomic-file.ts'
 import { enterPhase } from '../system/phase.ts'
+import type { TreePool } from '../system/tree-pool.ts'
+import type { FileToWrite, TreeWriter } from '../system/tree-writer.ts'
 import {
   INDEX_FOLDER,
   MANIFEST_PATH,
@@ -15,10 +16,8 @@ import {
   segmentPath,
 } from './drive-paths.ts'
 import { CHECKOUT_PATH, readFolderSegment } from './folder-release.ts'
-import { allSegments } from './segments.ts'
 
 const STARTED_AT_MOST = 16
-const WRITES_AT_ONCE = 8
 
 /** What of a release stands in the folder in the end. */
 interface Part {
@@ -28,21 +27,20 @@ interface Part {
 
 /**
  * Notes that the folder is being written, and keeps the new index beside it: whoever comes after an interruption
- * knows the files of this release as ours. What earlier checkouts noted stays for the same reason. Returns the names
- * of the segments, for `finishCheckout`.
+ * knows the files of this release as ours. What earlier checkouts noted stays for the same reason.
  */
 export async function startCheckout(
   folder: string,
   source: ReleaseSource,
   earlier: CheckoutFile | null,
   part: Part,
-): Promise<ReadonlySet<string>> {
-  const segments = await writeSegments(folder, source)
+  segments: SegmentWriter,
+): Promise<void> {
+  await writeSegments(folder, segments)
   const { index } = source.manifest
   const others = (earlier?.started ?? []).filter(one => one.blake3 !== index.blake3)
   const started = [...others, index].slice(-STARTED_AT_MOST)
   await writeState(folder, { ...(earlier ?? stateOf(source, part)), complete: false, started })
-  return segments
 }
 
 /** Writes record and manifest beside the files and the index, and notes that the folder is complete, in this order. */
@@ -50,7 +48,7 @@ export async function finishCheckout(
   folder: string,
   source: ReleaseSource | OpenRelease,
   part: Part,
-  segments: ReadonlySet<string>,
+  texts: ReadonlyMap<string, string>,
 ): Promise<void> {
   const record = 'record' in source ? source.record : null
   if (record) await writeFileAtomic(join(folder, recordPath(record.release)), canonicalJson(record))
@@ -61,24 +59,47 @@ export async function finishCheckout(
     const bundle = canonicalJson({ format: FORMAT, key, release, contentHash })
     await writeFileAtomic(join(folder, '.repro/bundle.json'), `${bundle}\n`)
   }
-  await keepOnly(join(folder, INDEX_FOLDER), segments)
+  await keepOnly(join(folder, INDEX_FOLDER), new Set([...texts.keys()].map(fileOf)))
   if (record) await keepOnly(join(folder, RELEASES_FOLDER), new Set([`${record.release}.json`]))
 }
 
-/** Writes those index segments that do not lie there as they must. Returns the names of all. */
-async function writeSegments(folder: string, source: ReleaseSource): Promise<Set<string>> {
-  const names = new Set<string>()
-  let written = 0
-  const write = async ({ blake3, text }: { blake3: string; text: string }) => {
-    names.add(`${blake3}.jsonl`)
-    const there = await readFolderSegment(folder, blake3).catch(() => null)
-    if (there === text) return
-    await writeFileRenamed(join(folder, segmentPath(blake3)), text)
-    written++
+/** What writes the index: all its segments by BLAKE3, checked. */
+interface SegmentWriter {
+  readonly writer: TreeWriter
+  readonly pool: TreePool
+  readonly texts: ReadonlyMap<string, string>
+}
+
+/** Writes those index segments that do not lie there as they must. */
+async function writeSegments(
+  folder: string,
+  { writer, pool, texts }: SegmentWriter,
+): Promise<void> {
+  const there = new Set(await readdir(join(folder, INDEX_FOLDER)))
+  const missing: FileToWrite[] = []
+  for (const [blake3, text] of texts) {
+    if (there.has(fileOf(blake3)) && (await isThere(folder, blake3, text))) continue
+    const bytes = Buffer.from(text)
+    missing.push({
+      entry: { path: segmentPath(blake3), type: 'file', size: bytes.length, blake3 },
+      extents: [{ bytes }],
+      async *read() {
+        yield bytes
+      },
+    })
   }
-  for await (const _ of parallel(allSegments(source), WRITES_AT_ONCE, write));
-  if (written > 0) await syncFolder(join(folder, INDEX_FOLDER))
-  return names
+  if (missing.length === 0) return
+  const batches = (async function* () {
+    yield missing
+  })()
+  for await (const _ of writer.writeFiles(batches, { pool, mtime: null }));
+  await syncFolder(join(folder, INDEX_FOLDER))
+}
+
+const fileOf = (blake3: string) => `${blake3}.jsonl`
+
+async function isThere(folder: string, blake3: string, text: string): Promise<boolean> {
+  return (await readFolderSegment(folder, blake3).catch(() => null)) === text
 }
 
 async function writeState(folder: string, state: CheckoutFile): Promise<void> {

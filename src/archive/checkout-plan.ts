@@ -2,18 +2,19 @@ import type { CheckoutFile, IndexEntry } from '../../schemas/index.ts'
 import { ReproError } from '../core/errors.ts'
 import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
-import { HashPool } from '../system/hash-pool.ts'
-import { parallel } from '../system/parallel.ts'
 import { readIndex } from './content-index.ts'
+import type { FileNote } from './file-notes.ts'
 import { openFolderRelease, readFolderSegment } from './folder-release.ts'
 import { safeEntries } from './index-entries.ts'
-import { compareLocal, type LocalState } from './local-files.ts'
+import type { Compared, LocalFiles, LocalState } from './local-files.ts'
 
 /** What a checkout has to do, made before anything is touched. */
 export interface CheckoutPlan {
   readonly write: readonly IndexEntry[]
   readonly remove: readonly string[]
   readonly unchanged: number
+  /** Files that are right already, and their states. */
+  readonly notes: ReadonlyMap<string, FileNote>
   readonly partial: boolean
   /** Every path that will be there in the end. */
   readonly selected: readonly string[]
@@ -34,64 +35,70 @@ interface Ours {
  */
 export async function planCheckout(
   source: ReleaseSource,
+  entries: AsyncIterable<IndexEntry>,
   folder: string,
   state: CheckoutFile | null,
+  local: LocalFiles,
   options: { readonly filter?: (path: string) => boolean; readonly signal?: AbortSignal },
 ): Promise<CheckoutPlan> {
   const { filter = () => true, signal } = options
   const before = await earlierEntries(folder, state)
-  const pool = new HashPool(source.manifest.index.bytes, source.manifest.index.entries)
-  const isAny = async (entries: readonly IndexEntry[]) => {
-    for (const entry of entries)
-      if ((await compareLocal(folder, entry, pool, signal)).is === 'equal') return true
+  // Of a checkout that was cut off, what bears its date is its own even where a crash took the bytes.
+  const begunAt = state?.complete === false ? source.identity.date : null
+  const isOurs = async (path: string, ours: Ours | undefined) => {
+    if (ours === undefined) return false
+    if (local.isOurWriting(path, begunAt)) return true
+    for (const entry of candidatesOf(ours))
+      if ((await local.compareOne(entry, signal)).is === 'equal') return true
     return false
   }
   const write: IndexEntry[] = []
   const remove: string[] = []
   const conflicts: { path: string; what: string }[] = []
+  const selected: string[] = []
+  const notes = new Map<string, FileNote>()
+  const links: IndexEntry[] = []
   let unchanged = 0
   let partial = false
-  const selected: string[] = []
+  const settle = async ({ entry, local: found }: Compared) => {
+    const ours = before.get(entry.path)
+    const replaceable = found.is === 'other' && (await isOurs(entry.path, ours))
+    if (!isKept(ours, found, replaceable) && !filter(entry.path)) {
+      if (found.is !== 'equal') partial = true
+      return
+    }
+    selected.push(entry.path)
+    if (found.is === 'equal') {
+      unchanged++
+      if (entry.type === 'file' && found.state !== undefined)
+        notes.set(entry.path, { blake3: entry.blake3, state: found.state })
+      return
+    }
+    write.push(entry)
+    if (found.is === 'other' && !replaceable) conflicts.push({ path: entry.path, what: found.what })
+  }
   const current = new Set<string>()
-  const links: IndexEntry[] = []
-  try {
-    const compared = parallel(source.entries(), pool.width, async entry => {
-      const ours = before.get(entry.path)
-      const local = await compareLocal(folder, entry, pool, signal)
-      const replaceable =
-        local.is === 'other' && ours !== undefined && (await isAny(candidatesOf(ours)))
-      return { entry, local, replaceable, kept: isKept(ours, local, replaceable) }
-    })
-    for await (const { entry, local, replaceable, kept } of compared) {
+  const noting = async function* () {
+    for await (const entry of entries) {
       current.add(entry.path)
       if (entry.type === 'link') links.push(entry)
-      if (!kept && !filter(entry.path)) {
-        if (local.is !== 'equal') partial = true
-        continue
-      }
-      selected.push(entry.path)
-      if (local.is === 'equal') unchanged++
-      else {
-        write.push(entry)
-        if (local.is === 'other' && !replaceable)
-          conflicts.push({ path: entry.path, what: local.what })
-      }
+      yield entry
     }
-    for (const [path, ours] of before) {
-      if (current.has(path)) continue
-      const { finished, begun } = ours
-      const last = finished ?? begun[0]!
-      if (last.type === 'folder') continue
-      const local = await compareLocal(folder, last, pool, signal)
-      if (local.is === 'missing') continue
-      const known = local.is === 'equal' || (await isAny(begun))
-      if (!known && !finished) continue
-      remove.push(path)
-      if (!known && local.is === 'other')
-        conflicts.push({ path, what: `${local.what}, and is not in the release any more` })
-    }
-  } finally {
-    await pool.close()
+  }
+  const how = { states: true, ...(signal ? { signal } : {}) }
+  for await (const batch of local.compare(noting(), how)) for (const one of batch) await settle(one)
+  for (const [path, ours] of before) {
+    if (current.has(path)) continue
+    const { finished, begun } = ours
+    const last = finished ?? begun[0]!
+    if (last.type === 'folder') continue
+    const found = await local.compareOne(last, signal)
+    if (found.is === 'missing') continue
+    const known = found.is === 'equal' || (await isOurs(path, { finished: null, begun }))
+    if (!known && !finished) continue
+    remove.push(path)
+    if (!known && found.is === 'other')
+      conflicts.push({ path, what: `${found.what}, and is not in the release any more` })
   }
   assertLinksInside(links)
   return {
@@ -99,6 +106,7 @@ export async function planCheckout(
     remove,
     unchanged,
     partial,
+    notes,
     selected: selected.sort(),
     conflicts: conflicts.filter(one => !blockedBy(one, remove)),
   }

@@ -1,23 +1,27 @@
-import { lstat, lutimes, rm, rmdir, unlink } from 'node:fs/promises'
+import { lstat, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
-import { parallel } from '../system/parallel.ts'
-import { TreeWriter } from '../system/tree-writer.ts'
+import { TreePool } from '../system/tree-pool.ts'
+import { type FileToWrite, TreeWriter } from '../system/tree-writer.ts'
 import { finishCheckout, startCheckout } from './checkout-files.ts'
 import { type CheckoutPlan, planCheckout } from './checkout-plan.ts'
 import { INDEX_FOLDER, RELEASES_FOLDER } from './drive-paths.ts'
+import { type FileNote, readFileNotes, writeFileNotes } from './file-notes.ts'
 import { readCheckoutState } from './folder-release.ts'
-import { walkFolder } from './local-files.ts'
+import { LocalFiles } from './local-files.ts'
 import { assertTwinsFit } from './path-twins.ts'
+import { keepSegments } from './segments.ts'
 
 export interface CheckoutOptions {
   /** Which paths are wanted; all of them when absent. What an earlier checkout brought is kept up to date too. */
   readonly filter?: (path: string) => boolean
   /** Overwrites and removes what the user changed. */
   readonly force?: boolean
+  /** Reads what is there already, whatever was noted of it when it was written. */
+  readonly rehash?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -30,7 +34,6 @@ export interface CheckoutResult {
   readonly partial: boolean
 }
 
-const WRITES_AT_ONCE = 16
 const PROGRESS_MS = 200
 
 /**
@@ -55,6 +58,20 @@ async function* checkout(
   folder: string,
   options: CheckoutOptions,
 ): AsyncGenerator<WorkRecord, CheckoutResult> {
+  const pool = new TreePool(source.manifest.index.bytes, source.manifest.index.entries)
+  try {
+    return yield* checkoutWith(pool, source, folder, options)
+  } finally {
+    await pool.close()
+  }
+}
+
+async function* checkoutWith(
+  pool: TreePool,
+  source: ReleaseSource | OpenRelease,
+  folder: string,
+  options: CheckoutOptions,
+): AsyncGenerator<WorkRecord, CheckoutResult> {
   const { signal } = options
   const writer = new TreeWriter(folder)
   const state = await readCheckoutState(folder)
@@ -62,29 +79,35 @@ async function* checkout(
     fail('TARGET_CHANGED', `"${folder}" holds a release of another bundle, "${state.key}"`, {
       hints: ['fetch to another folder, or replace what is there with --force'],
     })
-  if (state && !state.complete) await sweepTemporaries(folder)
-  const plan = await planCheckout(source, folder, state, options)
-  await writer.writeFolder('.repro')
+  if (state && !state.complete) await sweepTemporaries(folder, pool)
+  const known = state && !options.rehash ? await readFileNotes(folder) : new Map()
+  const index = keepSegments(source)
+  const local = new LocalFiles(folder, pool, known)
+  const plan = await planCheckout(source, index.entries(), folder, state, local, options)
+  writer.writeFolder('.repro')
   await assertTwinsFit(join(folder, '.repro'), plan.selected)
   if (plan.conflicts.length > 0 && !options.force) {
     for (const { path, what } of plan.conflicts)
       yield { action: 'write', status: 'error', subject: path, message: what }
     refuse(folder, plan)
   }
-  await writer.writeFolder(INDEX_FOLDER)
-  if ('record' in source) await writer.writeFolder(RELEASES_FOLDER)
-  const segments = await startCheckout(folder, source, state, plan)
+  writer.writeFolder(INDEX_FOLDER)
+  if ('record' in source) writer.writeFolder(RELEASES_FOLDER)
+  const texts = await index.texts()
+  await startCheckout(folder, source, state, plan, { writer, pool, texts })
   const files = plan.write.filter((entry): entry is FileEntry => entry.type === 'file')
+  const notes = new Map(plan.notes)
   let bytes = 0
   try {
     yield* source.fetch(files, signal)
     for (const path of plan.remove) await removeFile(folder, path)
-    bytes = yield* writeEntries(source, writer, plan.write, signal)
+    bytes = yield* writeEntries(source, writer, pool, plan.write, notes, signal)
   } catch (error) {
     yield { action: 'note', subject: folder, message: `"${folder}" is incomplete` }
     throw error
   }
-  await finishCheckout(folder, source, plan, segments)
+  await writeFileNotes(folder, notes)
+  await finishCheckout(folder, source, plan, texts)
   const result = {
     folder,
     written: plan.write.length,
@@ -100,34 +123,52 @@ async function* checkout(
 async function* writeEntries(
   source: ReleaseSource,
   writer: TreeWriter,
+  pool: TreePool,
   entries: readonly IndexEntry[],
+  notes: Map<string, FileNote>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WorkRecord, number> {
-  const date = source.identity.date === null ? new Date() : new Date(source.identity.date)
-  const totalBytes = entries.reduce((sum, one) => sum + (one.type === 'file' ? one.size : 0), 0)
-  let bytes = 0
-  let files = 0
-  let shown = 0
-  const write = async (entry: IndexEntry) => {
-    signal?.throwIfAborted()
-    if (entry.type === 'folder') {
-      await writer.writeFolder(entry.path)
-      return 0
-    }
-    if (entry.type === 'link') await writer.writeLink(entry)
-    else await writer.writeFile(entry, source.read(entry, signal), signal)
-    await lutimes(join(writer.root, entry.path), date, date)
-    return entry.type === 'file' ? entry.size : 0
+  const mtime = source.identity.date === null ? new Date() : new Date(source.identity.date)
+  const files = entries.filter((entry): entry is FileEntry => entry.type === 'file')
+  const totals = {
+    totalBytes: files.reduce((sum, one) => sum + one.size, 0),
+    totalFiles: entries.length,
   }
-  for await (const size of parallel(entries, WRITES_AT_ONCE, write)) {
-    bytes += size
-    files++
+  for (const entry of entries) {
+    if (entry.type === 'folder') writer.writeFolder(entry.path)
+    else if (entry.type === 'link') await writer.writeLink(entry, mtime)
+  }
+  let bytes = 0
+  let count = entries.length - files.length
+  let shown = 0
+  const how = { pool, mtime, signal }
+  for await (const written of writer.writeFiles(filesToWrite(source, files, signal), how)) {
+    for (const { entry, state } of written) {
+      bytes += entry.size
+      count++
+      notes.set(entry.path, { blake3: entry.blake3, state })
+    }
     if (Date.now() - shown < PROGRESS_MS) continue
     shown = Date.now()
-    const totals = { totalBytes, totalFiles: entries.length }
-    yield { action: 'progress', subject: 'write', bytes, files, ...totals }
+    yield { action: 'progress', subject: 'write', bytes, files: count, ...totals }
   }
   return bytes
+}
+
+/** Files with the places of their bytes, where their source knows them. */
+async function* filesToWrite(
+  source: ReleaseSource,
+  files: readonly FileEntry[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly FileToWrite[]> {
+  if (files.length === 0) return
+  const located = source.extents?.(files, signal) ?? [files.map(file => ({ file, extents: null }))]
+  for await (const batch of located)
+    yield batch.map(({ file, extents }) => ({
+      entry: file,
+      extents,
+      read: () => source.read(file, signal),
+    }))
 }
 
 /** Removes a file or link of an earlier release, and folders that are empty then. */
@@ -145,8 +186,8 @@ async function removeFile(folder: string, path: string): Promise<void> {
 }
 
 /** Takes away half-written files of an interrupted checkout. */
-async function sweepTemporaries(folder: string): Promise<void> {
-  for await (const { path, folder: isFolder } of walkFolder(folder, () => false)) {
+async function sweepTemporaries(folder: string, pool: TreePool): Promise<void> {
+  for (const { path, folder: isFolder } of new LocalFiles(folder, pool).walk()) {
     if (isFolder || !/(^|\/)\.[^/]+\.[0-9]+\.[0-9a-f]{12}\.tmp$/.test(path)) continue
     const stats = await lstat(join(folder, path))
     if (stats.isFile() || stats.isSymbolicLink()) await rm(join(folder, path), { force: true })

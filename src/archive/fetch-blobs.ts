@@ -2,14 +2,16 @@ import type Hypercore from 'hypercore'
 import type { DriveBlob } from 'hyperdrive'
 import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
-import { parallel } from '../system/parallel.ts'
 import { malformed } from './block-map.ts'
 import { type BlockRange, isIn, mergeRanges, missingRanges } from './block-ranges.ts'
 import type { DriveView } from './drive-view.ts'
 
-type BlobOf = (view: DriveView, file: FileEntry) => Promise<{ readonly blob: DriveBlob }>
+/** Looks many files up, in any order. */
+type BlobsOf = (
+  view: DriveView,
+  files: readonly FileEntry[],
+) => AsyncIterable<{ readonly file: FileEntry; readonly entry: { readonly blob: DriveBlob } }>
 
-const LOOKUPS_AT_ONCE = 32
 const PROGRESS_MS = 200
 /** A peer may be asked twice for a block; more than that of what a file has is no honest writer's. */
 const SLACK_BYTES = 16 << 20
@@ -22,7 +24,7 @@ export async function* fetchBlobs(
   view: DriveView,
   files: readonly FileEntry[],
   peers: () => number,
-  blobOf: BlobOf,
+  blobsOf: BlobsOf,
 ): AsyncGenerator<WorkRecord> {
   const totalBytes = files.reduce((sum, file) => sum + file.size, 0)
   if (files.length === 0) return
@@ -32,8 +34,8 @@ export async function* fetchBlobs(
   let received = 0
   let told = false
   const core = await view.blobs()
-  const lookUp = async (file: FileEntry) => ({ file, blob: (await blobOf(view, file)).blob })
-  for await (const { file, blob } of parallel(files, LOOKUPS_AT_ONCE, lookUp)) {
+  for await (const { file, entry } of blobsOf(view, files)) {
+    const { blob } = entry
     if (blob.blockMap) mapped.push({ blob, size: file.size })
     else if (blob.byteLength > 0)
       plain.push({

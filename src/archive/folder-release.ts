@@ -10,7 +10,7 @@ import {
   type ReleaseRecord,
 } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
-import type { ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
+import type { LocatedFile, ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
 import { readIndex } from './content-index.ts'
 import { MANIFEST_PATH, recordPath, segmentPath } from './drive-paths.ts'
 import { safeEntries } from './index-entries.ts'
@@ -135,6 +135,13 @@ class CheckedFolder implements FolderRelease {
           hints: ['fetch it again with: repro get <key> <folder>'],
         })
     }
+  }
+
+  async *extents(files: readonly FileEntry[]): AsyncGenerator<readonly LocatedFile[]> {
+    yield files.map(file => ({
+      file,
+      extents: [{ path: join(this.folder, file.path), offset: 0, length: file.size }],
+    }))
   }
 
   async *read(file: FileEntry, signal?: AbortSignal): AsyncGenerator<Uint8Array> {

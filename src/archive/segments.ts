@@ -1,6 +1,8 @@
+import type { IndexEntry } from '../../schemas/index.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
-import { buildIndex, readSegment, type SegmentReader } from './content-index.ts'
+import { buildIndex, readIndex, readSegment, type SegmentReader } from './content-index.ts'
+import { safeEntries } from './index-entries.ts'
 
 /** Gives the index segments of any release: asked of its source, or built again from its entries. */
 export function segmentsOf(source: ReleaseSource): SegmentReader {
@@ -10,6 +12,37 @@ export function segmentsOf(source: ReleaseSource): SegmentReader {
   return async hash => {
     segments ??= rebuild(source)
     return (await segments).get(hash) ?? null
+  }
+}
+
+/** The index of a release, read once: its entries as they come, and the text of every segment by BLAKE3. */
+export interface KeptIndex {
+  entries(): AsyncGenerator<IndexEntry>
+  /** All segments, each checked; those that no walk met are read now. Throws HASH_MISMATCH, RECORD_INVALID. */
+  texts(): Promise<ReadonlyMap<string, string>>
+}
+
+export function keepSegments(source: ReleaseSource): KeptIndex {
+  const texts = new Map<string, string>()
+  let whole = false
+  return {
+    async *entries() {
+      if (!source.segment) {
+        yield* source.entries()
+        return
+      }
+      const read = async (hash: string) => {
+        const text = await source.segment!(hash)
+        if (text !== null) texts.set(hash, text)
+        return text
+      }
+      yield* safeEntries(readIndex(source.manifest.index, read))
+      whole = true
+    },
+    async texts() {
+      if (!whole) for await (const { blake3, text } of allSegments(source)) texts.set(blake3, text)
+      return texts
+    },
   }
 }
 

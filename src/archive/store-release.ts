@@ -1,3 +1,4 @@
+import type { DriveBlob } from 'hyperdrive'
 import type {
   FileEntry,
   IndexEntry,
@@ -7,7 +8,8 @@ import type {
 } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
-import type { ReleaseIdentity } from '../core/release-source.ts'
+import type { LocatedFile, ReleaseIdentity } from '../core/release-source.ts'
+import { blockFinder, type FileBlocks, placesOf } from './block-places.ts'
 import type { ReadLimits } from './bundle.ts'
 import { readIndex } from './content-index.ts'
 import { MANIFEST_PATH, segmentPath } from './drive-paths.ts'
@@ -16,6 +18,7 @@ import { fetchBlobs } from './fetch-blobs.ts'
 import { countHeld } from './held-files.ts'
 import { safeEntries } from './index-entries.ts'
 import { MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
+import { lookUp } from './look-up.ts'
 import { parseManifest } from './release-manifest.ts'
 
 const READERS_KEPT = 8
@@ -95,7 +98,7 @@ export class StoreRelease implements OpenRelease {
   async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {
     const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
     try {
-      yield* fetchBlobs(view, files, () => this.#host.peers(), this.#entryOf)
+      yield* fetchBlobs(view, files, () => this.#host.peers(), this.#entriesOf)
     } finally {
       await view.close()
     }
@@ -106,6 +109,27 @@ export class StoreRelease implements OpenRelease {
     try {
       const { blob } = await this.#entryOf(view, file)
       yield* view.stream(blob, file.size)
+    } finally {
+      if (!this.#isKept(view)) await view.close()
+    }
+  }
+
+  async *extents(
+    files: readonly FileEntry[],
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly LocatedFile[]> {
+    const view = this.#reader(signal)
+    try {
+      const core = await view.blobs()
+      const find = blockFinder(core)
+      if (find === null) {
+        yield files.map(file => ({ file, extents: null }))
+        return
+      }
+      const blocks: FileBlocks[] = []
+      for await (const { file, entry } of this.#entriesOf(view, files))
+        blocks.push({ file, runs: await runsOf(view, file, entry.blob) })
+      yield* placesOf(blocks, find)
     } finally {
       if (!this.#isKept(view)) await view.close()
     }
@@ -148,11 +172,48 @@ export class StoreRelease implements OpenRelease {
     return checked(entry, file)
   }
 
+  /** As `#entryOf` for many, in any order. */
+  readonly #entriesOf = async function* (
+    this: StoreRelease,
+    view: DriveView,
+    files: readonly FileEntry[],
+  ): AsyncGenerator<{ readonly file: FileEntry; readonly entry: FileInDrive }> {
+    const unknown: FileEntry[] = []
+    for (const file of files) {
+      const entry = this.#known.get(file.path)
+      if (entry) yield { file, entry: checked(entry, file) }
+      else unknown.push(file)
+    }
+    for await (const { file, entry } of lookUp(view, unknown)) {
+      if (entry && this.#known.size < ENTRIES_KEPT) this.#known.set(file.path, entry)
+      yield { file, entry: checked(entry, file) }
+    }
+  }.bind(this)
+
   #limitsWith(signal: AbortSignal | undefined): ReadLimits {
     if (!signal || signal === this.#limits.signal) return this.#limits
     const own = this.#limits.signal
     return { ...this.#limits, signal: own ? AbortSignal.any([own, signal]) : signal }
   }
+}
+
+/** The blocks of a file, from its block map where it has one. */
+async function runsOf(
+  view: DriveView,
+  file: FileEntry,
+  blob: DriveBlob,
+): Promise<FileBlocks['runs']> {
+  if (!blob.blockMap) {
+    const { blockOffset: start, blockLength } = blob
+    return blob.byteLength === 0 ? [] : [{ start, end: start + blockLength }]
+  }
+  const runs: { start: number; end: number }[] = []
+  for (const { index } of await view.blockMap(blob, file.size)) {
+    const last = runs.at(-1)
+    if (last?.end === index) last.end++
+    else runs.push({ start: index, end: index + 1 })
+  }
+  return runs
 }
 
 type FileInDrive = DriveEntry & { readonly blob: NonNullable<DriveEntry['blob']> }

@@ -1,13 +1,14 @@
 import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, ReproError } from '../core/errors.ts'
 import { assertLinksInside } from '../core/link-tree.ts'
-import type { ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
+import type { LocatedFile, ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
 import { createBlake3 } from '../system/blake3.ts'
-import { HashPool } from '../system/hash-pool.ts'
 import { parallel } from '../system/parallel.ts'
+import { cutJobs } from '../system/tree-jobs.ts'
+import { TreePool } from '../system/tree-pool.ts'
 import { IMAGES_FOLDER } from './drive-paths.ts'
 import { assertComplete, openFolderRelease } from './folder-release.ts'
-import { compareLocal, walkFolder } from './local-files.ts'
+import { LocalFiles } from './local-files.ts'
 
 /** What re-hashing found. Nothing is wrong when the three lists are empty. */
 export interface VerifyResult {
@@ -41,13 +42,19 @@ export async function* verifyRelease(
     if (entry.type === 'file') files.push(entry)
     else if (entry.type === 'link') links.push(entry)
   assertLinksInside(links)
-  for await (const { file, fault } of parallel(files, AT_ONCE, async file => ({
-    file,
-    fault: await faultOf(source, file, signal),
-  }))) {
-    if (!fault?.missing) found.count(file)
-    if (fault) yield found.report(fault.missing ? 'missing' : 'changed', file.path, fault.what)
-    else yield* found.progress()
+  const pool = new TreePool(source.manifest.index.bytes, files.length)
+  try {
+    const look = (jobs: readonly LocatedFile[]) => faultsOf(source, jobs, pool, signal)
+    const jobs = jobsOf(source, files, pool, signal)
+    for await (const looked of parallel(jobs, Math.max(AT_ONCE, pool.width), look)) {
+      for (const { file, fault } of looked) {
+        if (!fault?.missing) found.count(file)
+        if (fault) yield found.report(fault.missing ? 'missing' : 'changed', file.path, fault.what)
+      }
+      yield* found.progress()
+    }
+  } finally {
+    await pool.close()
   }
   yield found.done()
   return found.result()
@@ -71,26 +78,26 @@ export async function* verifyFolder(
   const known = new Set<string>()
   const links: IndexEntry[] = []
   const { bytes, entries } = release.manifest.index
-  const pool = new HashPool(bytes, entries)
+  const pool = new TreePool(bytes, entries)
+  const local = new LocalFiles(folder, pool)
   try {
-    const compared = parallel(release.entries(), pool.width, async entry => {
-      known.add(entry.path)
-      return { entry, state: await compareLocal(folder, entry, pool, signal) }
-    })
-    for await (const { entry, state } of compared) {
-      if (entry.type === 'link') links.push(entry)
-      if (state.is === 'missing' && partial && !selected.has(entry.path)) continue
-      if (state.is !== 'missing') found.count(entry)
-      if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
-      else if (state.is === 'other') yield found.report('changed', entry.path, state.what)
-      else yield* found.progress()
+    for await (const batch of local.compare(release.entries(), signal ? { signal } : {})) {
+      for (const { entry, local: state } of batch) {
+        known.add(entry.path)
+        if (entry.type === 'link') links.push(entry)
+        if (state.is === 'missing' && partial && !selected.has(entry.path)) continue
+        if (state.is !== 'missing') found.count(entry)
+        if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
+        else if (state.is === 'other') yield found.report('changed', entry.path, state.what)
+      }
+      yield* found.progress()
     }
   } finally {
     await pool.close()
   }
   assertLinksInside(links)
   const parents = foldersAbove(known)
-  for await (const item of walkFolder(folder, isOurs)) {
+  for (const item of local.walk(isOurs)) {
     if (known.has(item.path) || (item.folder && parents.has(item.path))) continue
     yield found.report('extra', item.path, 'is not in the release')
   }
@@ -117,11 +124,52 @@ function foldersAbove(paths: ReadonlySet<string>): Set<string> {
   return folders
 }
 
+/** Files as the threads take them; those whose bytes must be asked for, one at a time. */
+async function* jobsOf(
+  source: ReleaseSource,
+  files: readonly FileEntry[],
+  pool: TreePool,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly LocatedFile[]> {
+  const unknown: LocatedFile[] = files.map(file => ({ file, extents: null }))
+  const located = pool.width > 0 && files.length > 0 ? source.extents?.(files, signal) : undefined
+  for await (const batch of located ?? [unknown]) {
+    yield* cutJobs(
+      batch.filter(one => one.extents !== null),
+      one => one.file.size,
+    )
+    for (const one of batch) if (one.extents === null) yield [one]
+  }
+}
+
+/** What is wrong with each file. One that the threads find wrong is read again, for the words. */
+async function faultsOf(
+  source: ReleaseSource,
+  files: readonly LocatedFile[],
+  pool: TreePool,
+  signal?: AbortSignal,
+): Promise<{ file: FileEntry; fault: Fault | null }[]> {
+  signal?.throwIfAborted()
+  const there = files.map(({ file, extents }) => ({ ...file, extents: extents ?? [] }))
+  const proven = files[0]!.extents === null ? [] : await pool.prove(there)
+  return await Promise.all(
+    files.map(async ({ file }, i) => ({
+      file,
+      fault: proven[i] ? null : await faultOf(source, file, signal),
+    })),
+  )
+}
+
+interface Fault {
+  readonly missing: boolean
+  readonly what: string
+}
+
 async function faultOf(
   source: ReleaseSource,
   file: FileEntry,
   signal?: AbortSignal,
-): Promise<{ missing: boolean; what: string } | null> {
+): Promise<Fault | null> {
   const hasher = createBlake3()
   let size = 0
   try {

@@ -1,5 +1,16 @@
 import type { FileEntry, IndexEntry, Manifest, WorkRecord } from '../../schemas/index.ts'
 
+/** A run of a file's bytes: in a file of this host, or at hand. */
+export type Extent =
+  | { readonly path: string; readonly offset: number; readonly length: number }
+  | { readonly bytes: Uint8Array }
+
+/** Where the bytes of a file lie on this host, in order; null when only `read` can give them. */
+export interface LocatedFile {
+  readonly file: FileEntry
+  readonly extents: readonly Extent[] | null
+}
+
 /** Which release this is. A folder that is not published yet has neither key nor release. */
 export interface ReleaseIdentity {
   readonly key: string | null
@@ -32,4 +43,9 @@ export interface ReleaseSource {
   fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncIterable<WorkRecord>
   /** The bytes of a file. NOT yet checked: whoever keeps or executes them hashes them (`TreeWriter`). */
   read(file: FileEntry, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /**
+   * Where the bytes of many files lie, each file once, in the order in which they are read fastest. Asks no peer. As
+   * with `read` nothing is checked; whoever finds other bytes than expected there asks `read`, which repairs or explains.
+   */
+  extents?(files: readonly FileEntry[], signal?: AbortSignal): AsyncIterable<readonly LocatedFile[]>
 }

@@ -7,7 +7,7 @@ import type {
 } from '../../schemas/index.ts'
 import { ReproError } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
-import type { ReleaseIdentity } from '../core/release-source.ts'
+import type { LocatedFile, ReleaseIdentity } from '../core/release-source.ts'
 import { count, formatBytes } from '../core/text.ts'
 import type { Network } from '../network/network.ts'
 import type { Held } from '../network/no-peer.ts'
@@ -87,6 +87,15 @@ export class FetchingRelease implements OpenRelease {
       chunk => chunk.length,
       (chunk, skip) => chunk.subarray(skip),
     )
+  }
+
+  async *extents(
+    files: readonly FileEntry[],
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly LocatedFile[]> {
+    const { extents } = this.#local
+    if (extents) yield* extents.call(this.#local, files, signal)
+    else yield files.map(file => ({ file, extents: null }))
   }
 
   async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {

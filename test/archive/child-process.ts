@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { build } from 'esbuild'
 import { onTestFinished } from 'vitest'
@@ -22,6 +22,9 @@ export async function buildChild(): Promise<{ program: string; remove(): Promise
     target: 'node20',
     logLevel: 'error',
   })
+  // Threads are found beside the program that starts them.
+  for (const path of await readdir(join(root, 'src'), { recursive: true }))
+    if (path.endsWith('.mjs')) await copyFile(join(root, 'src', path), join(folder, basename(path)))
   return { program, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 

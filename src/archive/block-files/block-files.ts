@@ -73,6 +73,14 @@ export class BlockFiles {
     return (await this.#extents(core, indexes)).filter(one => one !== null)
   }
 
+  /** As `extents` for blocks anywhere: one an index, null for a block that is not here. */
+  async extentsAt(
+    core: Hypercore,
+    indexes: readonly number[],
+  ): Promise<readonly (BlockExtent | null)[]> {
+    return await this.#extents(core, indexes)
+  }
+
   /** BLAKE3 of the stored bytes of each block, null for one that is not here; only small blocks are read. */
   async digests(core: Hypercore, indexes: readonly number[]): Promise<(Buffer | null)[]> {
     const extents = await this.#extents(core, indexes)

@@ -1,0 +1,183 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { Extent } from '../core/release-source.ts'
+import { blake3Backend } from './blake3.ts'
+import { type Checked, checkHere, type FileToCheck } from './tree-check.ts'
+
+export interface FileToProve {
+  readonly size: number
+  readonly blake3: string
+  readonly extents: readonly Extent[]
+}
+export interface FileToPlace extends FileToProve {
+  /** Where it goes, absolute: checked, with its folder made. */
+  readonly path: string
+  readonly mode: number
+}
+
+type PlainExtent = readonly [number, number, number] | Uint8Array
+interface Thread {
+  readonly worker: Worker
+  load: number
+}
+interface Waiting {
+  readonly thread: Thread
+  readonly weight: number
+  readonly done: Promise<unknown>
+  resolve(results: unknown): void
+  reject(error: unknown): void
+}
+
+/** Below this a thread costs more than it saves. */
+const WORTH_A_THREAD_BYTES = 8 << 20
+const WORTH_A_THREAD_FILES = 256
+const MOST_THREADS = 8
+/** From this size on, one thread reads and writes a file while another hashes it. */
+const PAIR_BYTES = 16 << 20
+/** As in tree-ring.mjs: slots, and the words that steer them. */
+const RING_BYTES = 16 * (256 << 10) + 4096
+
+/**
+ * Threads that write and check whole files: each is hashed while it is read, and nothing stands under its name that
+ * had not the hash expected. It has no threads (`width` 0) where the work is small or the native BLAKE3 is missing.
+ * Close it when done; what is under way then ends at once.
+ */
+export class TreePool {
+  readonly #stop = new SharedArrayBuffer(4)
+  readonly #threads: Thread[] = []
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #rings: SharedArrayBuffer[] = []
+  #next = 0
+
+  constructor(expectedBytes: number, expectedFiles: number) {
+    if (blake3Backend !== 'native') return
+    if (expectedBytes < WORTH_A_THREAD_BYTES && expectedFiles < WORTH_A_THREAD_FILES) return
+    const count = Math.min(availableParallelism(), MOST_THREADS)
+    for (let i = 0; i < count; i++) this.#threads.push(this.#start())
+  }
+
+  /** How many jobs are worth having under way at once; 0 when there are no threads. */
+  get width(): number {
+    return this.#threads.length * 2
+  }
+
+  /**
+   * Writes files under temporary names and renames them. Gives the state of each, null for one whose bytes cannot be
+   * read or are not those expected: nothing stands there then. Throws what the disk says, and AbortError when closed.
+   */
+  async place(
+    files: readonly FileToPlace[],
+    mtime: Date | null,
+  ): Promise<readonly (string | null)[]> {
+    return (await this.#run(files, {
+      kind: 'write',
+      mtime: mtime && mtime.getTime() / 1000,
+      ...withSources(files),
+    })) as (string | null)[]
+  }
+
+  /** Whether the bytes of each have its hash. */
+  async prove(files: readonly FileToProve[]): Promise<readonly boolean[]> {
+    return (await this.#run(files, { kind: 'prove', ...withSources(files) })) as boolean[]
+  }
+
+  /**
+   * Compares each with what stands at its path, reading all of its bytes; without threads, in this one. No link is
+   * followed in the last part.
+   */
+  async check(
+    files: readonly FileToCheck[],
+    wantsState: boolean,
+    signal?: AbortSignal,
+  ): Promise<readonly Checked[]> {
+    if (this.#threads.length === 0) {
+      const found: Checked[] = []
+      for (const file of files) found.push(await checkHere(file, signal))
+      return found
+    }
+    const found = await this.#run(files, { kind: 'check', wantsState, files })
+    return (found as (Checked | null)[]).map(one => one ?? { is: 'equal' })
+  }
+
+  async close(): Promise<void> {
+    Atomics.store(new Int32Array(this.#stop), 0, 1)
+    await Promise.allSettled([...this.#waiting.values()].map(job => job.done))
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
+  }
+
+  /** A large file goes to a pair of threads, the first of which never serves as the second: none waits in a circle. */
+  async #run(files: readonly { size: number }[], job: object): Promise<unknown> {
+    const weight = files.reduce((sum, file) => sum + file.size + (64 << 10), 0)
+    const pairs = this.#threads.length >> 1
+    if (files.length > 1 || files[0]!.size < PAIR_BYTES || pairs === 0)
+      return await this.#post(least(this.#threads), weight, job)
+    const leaders = this.#threads.filter((_, i) => i < pairs * 2 && i % 2 === 0)
+    const leader = least(leaders)
+    const second = this.#threads[this.#threads.indexOf(leader) + 1]!
+    const ring = this.#rings.pop() ?? new SharedArrayBuffer(RING_BYTES)
+    new Int32Array(ring, RING_BYTES - 4096).fill(0)
+    const [answer] = await Promise.allSettled([
+      this.#post(leader, weight, { ...job, ring }),
+      this.#post(second, weight, { kind: 'follow', ring }),
+    ])
+    this.#rings.push(ring)
+    if (answer.status === 'rejected') throw answer.reason
+    return answer.value
+  }
+
+  async #post(thread: Thread, weight: number, job: object): Promise<unknown> {
+    const id = this.#next++
+    // Only threads at work keep the process alive.
+    for (const { worker } of this.#threads) worker.ref()
+    let resolve: Waiting['resolve'] = () => undefined
+    let reject: Waiting['reject'] = () => undefined
+    const done = new Promise<unknown>((yes, no) => {
+      resolve = yes
+      reject = no
+    })
+    this.#waiting.set(id, { thread, weight, done, resolve, reject })
+    thread.load += weight
+    thread.worker.postMessage({ id, ...job })
+    return await done
+  }
+
+  #start(): Thread {
+    const worker = new Worker(new URL('./tree-worker.mjs', import.meta.url), {
+      workerData: { stop: this.#stop },
+    })
+    worker.on('message', answer => this.#settle(answer))
+    worker.on('error', error => {
+      for (const job of this.#waiting.values()) job.reject(error)
+      this.#waiting.clear()
+    })
+    worker.unref()
+    return { worker, load: 0 }
+  }
+
+  #settle(answer: { id: number; results?: unknown; error?: { message: string } }): void {
+    const job = this.#waiting.get(answer.id)
+    if (!job) return
+    this.#waiting.delete(answer.id)
+    job.thread.load -= job.weight
+    if (this.#waiting.size === 0) for (const { worker } of this.#threads) worker.unref()
+    if (answer.error) job.reject(Object.assign(new Error(answer.error.message), answer.error))
+    else job.resolve(answer.results)
+  }
+}
+
+const least = (threads: readonly Thread[]) =>
+  threads.reduce((best, one) => (one.load < best.load ? one : best))
+
+/** Names each source file once. */
+function withSources(files: readonly FileToProve[]): { sources: string[]; files: object[] } {
+  const numbers = new Map<string, number>()
+  const plain = (extent: Extent): PlainExtent => {
+    // A view is sent with all of the memory that it looks at.
+    if ('bytes' in extent) return new Uint8Array(extent.bytes)
+    const number = numbers.get(extent.path) ?? numbers.size
+    numbers.set(extent.path, number)
+    return [number, extent.offset, extent.length]
+  }
+  const listed = files.map(file => ({ ...file, extents: file.extents.map(plain) }))
+  return { sources: [...numbers.keys()], files: listed }
+}
