@@ -107,20 +107,23 @@ export class History {
     const entry = this.#head.get(release)
     const first = this.seen.puts[release]
     const fault = (what: string) => rewritten(this.key, release, what)
+    const forked = forkFault(this.#drive, this.seen)
     let record: ReleaseRecord | null = null
     try {
       record = await this.#readRecord(
         release,
         first !== undefined && first < this.length ? first : entry?.seq,
+        this.seen.fork ? this.#patience.here : this.#patience,
       )
       const problem =
         this.seen.faults[release] ??
-        forkFault(this.#drive, this.seen) ??
+        forked ??
         (entry === undefined ? 'its record was deleted' : null) ??
         (first !== undefined && first !== entry?.seq ? 'its record was written again' : null) ??
         (record && entry ? await this.#compare(record, entry) : null)
       return { release, record, fault: problem === null ? null : fault(problem) }
     } catch (error) {
+      if (forked !== null && isAbsent(error)) return { release, record, fault: fault(forked) }
       const absent = this.#patience.offline && isAbsent(error)
       if (!absent && !(error instanceof ReproError && SHOWN.has(error.code))) throw error
       return { release, record, fault: error as ReproError }
@@ -128,9 +131,13 @@ export class History {
   }
 
   /** The record that was put by the block `seq`. */
-  async #readRecord(release: number, seq: number | undefined): Promise<ReleaseRecord | null> {
+  async #readRecord(
+    release: number,
+    seq: number | undefined,
+    patience: Patience,
+  ): Promise<ReleaseRecord | null> {
     if (seq === undefined) return null
-    const view = new DriveView(this.#drive, seq + 1, this.#patience)
+    const view = new DriveView(this.#drive, seq + 1, patience)
     try {
       const bytes = await view.read(recordPath(release), MAX_RECORD_BYTES)
       if (bytes === null) return null

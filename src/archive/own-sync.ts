@@ -5,16 +5,15 @@ const POLL_MS = 50
 
 /**
  * Asks connected peers for a longer history of cores that this home writes, for `settleMs` after the last that came or
- * until `enough`, and takes it over: it was signed with the same key. Returns how many blocks came.
+ * until `enough`, and takes it over: it was signed with the same key.
  */
 export async function catchUpCores(
   cores: readonly Hypercore[],
   patience: Patience,
   limits: { readonly deadline: number; readonly settleMs: number; enough(): boolean },
-): Promise<number> {
-  const before = lengthsOf(cores)
+): Promise<void> {
   let last = performance.now()
-  let length = before
+  let length = lengthsOf(cores)
   for (;;) {
     patience.throwIfAborted()
     for (const core of cores) core.update({ force: true }).catch(() => undefined)
@@ -24,7 +23,7 @@ export async function catchUpCores(
     length = now
     const answered = cores[0]!.peers.some(peer => peer.remoteSynced)
     const settled = answered && limits.enough() && performance.now() - last >= limits.settleMs
-    if (settled || performance.now() >= limits.deadline) return length - before
+    if (settled || performance.now() >= limits.deadline) return
     await new Promise(resolve => setTimeout(resolve, POLL_MS))
   }
 }

@@ -54,6 +54,12 @@ export class Patience {
     return this.#stallMs === 0
   }
 
+  /** The same for what is here alone. */
+  get here(): Patience {
+    const signal = this.#signal
+    return new Patience(this.#peers, { stallMs: 0, ...(signal ? { signal } : {}) })
+  }
+
   async wait<T>(work: Promise<T>): Promise<T> {
     this.throwIfAborted()
     let waiter: Waiter | undefined
