@@ -49,7 +49,7 @@ async function knownRelease(home: string, ref: KeyReference): Promise<SeenReleas
   )
   if (own && ref.release === undefined) return null
   const seen = await readSeen(home, ref.key)
-  if (Object.keys(seen.faults).length > 0) return null
+  if (Object.keys(seen.faults).length > 0 || seen.fork) return null
   const known =
     ref.release === undefined
       ? seen.releases.at(-1)
