@@ -1,4 +1,6 @@
+import { lstat } from 'node:fs/promises'
 import type { Database } from 'rocksdb-native'
+import { formatFileState } from '../../system/file-state.ts'
 
 /** A file of the author's that blocks point into. */
 export interface SourceFile {
@@ -48,6 +50,14 @@ export class SourceTable {
       this.#byId.set(id, source)
     }
     return await source
+  }
+
+  /** The path of a file that is as it was when it was published, else null. */
+  async unchanged(id: number): Promise<string | null> {
+    const source = await this.byId(id)
+    if (source === null) return null
+    const stats = await lstat(source.path, { bigint: true }).catch(() => null)
+    return stats !== null && formatFileState(stats) === source.state ? source.path : null
   }
 
   async #put(id: number, source: SourceFile): Promise<SourceFile> {
