@@ -6,24 +6,23 @@ import {
   segmentLine,
 } from '../../schemas/index.ts'
 import { assertArchivePath, comparePaths } from '../core/archive-path.ts'
-import { canonicalJson } from '../core/canonical-json.ts'
 import { fail, ReproError } from '../core/errors.ts'
-import { blake3 } from '../system/blake3.ts'
+import { blake3, blake3Digest } from '../system/blake3.ts'
 
 /**
  * The content index of a release as a tree of segments; docs/format/index.md is normative and has vectors.
  *
- * A segment is lines of canonical JSON, each ended by `\n`. It ends after a line whose boundary hash is 0 mod 64,
+ * A segment is lines of canonical JSON, each ended by `\n`. It ends after a line whose boundary hash is 0 mod 8,
  * but not before MIN_LINES and at the latest at MAX_LINES. The boundary hash of level k is the 32-bit little-endian
  * word k of BLAKE3(path of the line; of a segment line, its `last`). The lists of segments are cut the same way
  * until one segment is left: the root. An empty index is the empty root.
  */
-export const MIN_LINES = 16
-export const MAX_LINES = 256
-const AVERAGE_LINES = 64
+export const MIN_LINES = 8
+export const MAX_LINES = 64
+const BOUNDARY_EVERY = 8
 const MAX_LEVELS = 8
 /** Segments of one list that are being read while earlier ones are walked: a peer may be far away. */
-const READ_AHEAD = 8
+const READ_AHEAD = 32
 const MAX_SEGMENT_BYTES = 4 << 20
 
 export interface BuiltIndex {
@@ -34,85 +33,113 @@ export interface BuiltIndex {
 
 /** Builds the index of `entries`, in any order. Throws PATH_UNSAFE for a bad or doubled path. */
 export function buildIndex(entries: readonly IndexEntry[]): BuiltIndex {
-  const sorted = [...entries].sort((a, b) => comparePaths(a.path, b.path))
-  sorted.forEach((entry, i) => {
-    assertArchivePath(entry.path)
-    if (i > 0 && sorted[i - 1]!.path === entry.path)
-      fail('PATH_UNSAFE', `the path "${entry.path}" is there twice`)
-  })
+  const sorted = sort(entries)
   const segments = new Map<string, string>()
-  let lines = cut(
-    sorted.map(entry => ({
-      boundary: entry.path,
-      first: entry.path,
-      entries: 1,
-      bytes: sizeOf(entry),
-      text: canonicalJson(entry),
-    })),
-    0,
-    segments,
-  )
-  for (let level = 1; lines.length > 1; level++) lines = cut(lines, level, segments)
+  const bottom = new Cutter(0, segments)
+  let files = 0
+  for (const entry of sorted) {
+    if (entry.type === 'file') files++
+    bottom.add(entryLine(entry), entry.path, entry.path, 1, sizeOf(entry))
+  }
+  let lines = bottom.end()
+  for (let level = 1; lines.length > 1; level++) {
+    const cutter = new Cutter(level, segments)
+    for (const { first, last, entries, bytes, text } of lines)
+      cutter.add(text, first, last, entries, bytes)
+    lines = cutter.end()
+  }
   const empty = blake3('')
   if (lines.length === 0) segments.set(empty, '')
-  const root = lines[0]
-  return {
-    root: {
-      blake3: root ? root.segment : empty,
-      entries: sorted.length,
-      files: sorted.filter(entry => entry.type === 'file').length,
-      bytes: root?.bytes ?? 0,
-    },
-    segments,
-  }
+  const root = { blake3: lines[0]?.segment ?? empty, bytes: lines[0]?.bytes ?? 0 }
+  return { root: { ...root, entries: sorted.length, files }, segments }
 }
 
-interface Line {
-  readonly boundary: string
-  readonly first: string
-  readonly entries: number
-  readonly bytes: number
+/** Entries in order, each path checked. Lists mostly are in order already. */
+function sort(entries: readonly IndexEntry[]): readonly IndexEntry[] {
+  let ordered = true
+  for (const [i, { path }] of entries.entries()) {
+    assertArchivePath(path)
+    ordered &&= i === 0 || comparePaths(entries[i - 1]!.path, path) < 0
+  }
+  if (ordered) return entries
+  const sorted = [...entries].sort((a, b) => comparePaths(a.path, b.path))
+  for (const [i, { path }] of sorted.entries())
+    if (i > 0 && sorted[i - 1]!.path === path)
+      fail('PATH_UNSAFE', `the path "${path}" is there twice`)
+  return sorted
+}
+
+interface Line extends SegmentLine {
   readonly text: string
 }
 
-function cut(
-  lines: readonly Line[],
-  level: number,
-  segments: Map<string, string>,
-): (Line & { segment: string })[] {
-  const above: (Line & { segment: string })[] = []
-  let start = 0
-  for (let end = 1; end <= lines.length; end++) {
-    const size = end - start
-    const atBoundary = size >= MIN_LINES && isBoundary(lines[end - 1]!.boundary, level)
-    if (!atBoundary && size < MAX_LINES && end < lines.length) continue
-    const part = lines.slice(start, end)
-    const text = part.map(line => `${line.text}\n`).join('')
-    const hash = blake3(text)
-    segments.set(hash, text)
-    const line = {
-      segment: hash,
-      first: part[0]!.first,
-      last: part.at(-1)!.boundary,
-      entries: part.reduce((sum, l) => sum + l.entries, 0),
-      bytes: part.reduce((sum, l) => sum + l.bytes, 0),
-    }
-    above.push({
-      segment: hash,
-      boundary: line.last,
-      first: line.first,
-      entries: line.entries,
-      bytes: line.bytes,
-      text: canonicalJson(line),
-    })
-    start = end
+/** Cuts the lines of one level into segments, and makes the lines of the level above. */
+class Cutter {
+  readonly #level: number
+  readonly #segments: Map<string, string>
+  readonly #above: Line[] = []
+  #text = ''
+  #count = 0
+  #entries = 0
+  #bytes = 0
+  #first = ''
+  #last = ''
+
+  constructor(level: number, segments: Map<string, string>) {
+    this.#level = level
+    this.#segments = segments
   }
-  return above
+
+  add(text: string, first: string, last: string, entries: number, bytes: number): void {
+    if (this.#count++ === 0) this.#first = first
+    this.#text += `${text}\n`
+    this.#last = last
+    this.#entries += entries
+    this.#bytes += bytes
+    if (this.#count < MIN_LINES) return
+    if (this.#count >= MAX_LINES || isBoundary(last, this.#level)) this.#cut()
+  }
+
+  end(): readonly Line[] {
+    if (this.#count > 0) this.#cut()
+    return this.#above
+  }
+
+  #cut(): void {
+    const segment = blake3(this.#text)
+    this.#segments.set(segment, this.#text)
+    const line = {
+      segment,
+      first: this.#first,
+      last: this.#last,
+      entries: this.#entries,
+      bytes: this.#bytes,
+    }
+    this.#above.push({ ...line, text: segmentText(line) })
+    this.#text = ''
+    this.#count = 0
+    this.#entries = 0
+    this.#bytes = 0
+  }
 }
 
 function isBoundary(path: string, level: number): boolean {
-  const word = Buffer.from(blake3(path), 'hex').readUInt32LE(4 * (level % MAX_LEVELS))
-  return word % AVERAGE_LINES === 0
+  return blake3Digest(path).readUInt32LE(4 * (level % MAX_LEVELS)) % BOUNDARY_EVERY === 0
+}
+
+/** The canonical JSON of an entry. */
+function entryLine(entry: IndexEntry): string {
+  const path = JSON.stringify(entry.path)
+  if (entry.type === 'folder') return `{"path":${path},"type":"folder"}`
+  if (entry.type === 'link')
+    return `{"path":${path},"target":${JSON.stringify(entry.target)},"type":"link"}`
+  const { blake3, executable, size } = entry
+  return `{"blake3":"${blake3}",${executable ? '"executable":true,' : ''}"path":${path},"size":${size},"type":"file"}`
+}
+
+/** The canonical JSON of a line of a list of segments. */
+function segmentText({ bytes, entries, first, last, segment }: SegmentLine): string {
+  return `{"bytes":${bytes},"entries":${entries},"first":${JSON.stringify(first)},"last":${JSON.stringify(last)},"segment":"${segment}"}`
 }
 
 const sizeOf = (entry: IndexEntry) => (entry.type === 'file' ? entry.size : 0)
@@ -131,14 +158,16 @@ export async function* readIndex(
   prefix?: string,
 ): AsyncGenerator<IndexEntry> {
   const total = { entries: 0, bytes: 0, files: 0, last: null as string | null }
-  for await (const entry of walk(root.blake3, null, read, prefix, 0)) {
-    if (total.last !== null && comparePaths(total.last, entry.path) >= 0)
-      invalid(`"${entry.path}" is out of order`)
-    total.last = entry.path
-    total.entries++
-    total.bytes += sizeOf(entry)
-    if (entry.type === 'file') total.files++
-    if (prefix === undefined || covers(prefix, entry.path)) yield entry
+  for await (const entries of walk(root.blake3, null, read, prefix, 0)) {
+    for (const entry of entries) {
+      if (total.last !== null && comparePaths(total.last, entry.path) >= 0)
+        invalid(`"${entry.path}" is out of order`)
+      total.last = entry.path
+      total.entries++
+      total.bytes += sizeOf(entry)
+      if (entry.type === 'file') total.files++
+      if (prefix === undefined || covers(prefix, entry.path)) yield entry
+    }
   }
   if (prefix !== undefined) return
   if (total.entries !== root.entries || total.bytes !== root.bytes || total.files !== root.files)
@@ -160,27 +189,33 @@ async function* walk(
   read: SegmentReader,
   prefix: string | undefined,
   depth: number,
-): AsyncGenerator<IndexEntry> {
+): AsyncGenerator<readonly IndexEntry[]> {
   if (depth > MAX_LEVELS) invalid('it has too many levels')
   const nodes = await readSegment(hash, read)
   const [first, last] = [nodes[0], nodes.at(-1)]
   if (parent && (parent.first !== firstOf(first) || parent.last !== lastOf(last)))
     invalid(`the segment ${hash} does not cover what the list says`)
-  const wanted = nodes.filter(({ line }) => !line || prefix === undefined || mayHold(prefix, line))
+  const lines = nodes.flatMap(({ line }) =>
+    line && (prefix === undefined || mayHold(prefix, line)) ? [line] : [],
+  )
   const below: Promise<string | null>[] = []
-  for (const [i, { entry, line }] of wanted.entries()) {
-    while (below.length < wanted.length && below.length < i + READ_AHEAD) {
-      const next = wanted[below.length]!.segment
-      const text = next === null ? Promise.resolve(null) : read(next)
+  let entries: IndexEntry[] = []
+  let at = 0
+  for (const { entry, line } of nodes) {
+    if (entry) entries.push(entry)
+    if (!line || line !== lines[at]) continue
+    if (entries.length > 0) yield entries
+    entries = []
+    while (below.length < lines.length && below.length < at + READ_AHEAD) {
+      const text = read(lines[below.length]!.segment)
       text.catch(() => undefined)
       below.push(text)
     }
-    if (entry) yield entry
-    else if (line) {
-      const readAhead: SegmentReader = hash => (hash === line.segment ? below[i]! : read(hash))
-      yield* walk(line.segment, line, readAhead, prefix, depth + 1)
-    }
+    const text = below[at++]!
+    const readAhead: SegmentReader = hash => (hash === line.segment ? text : read(hash))
+    yield* walk(line.segment, line, readAhead, prefix, depth + 1)
   }
+  if (entries.length > 0) yield entries
 }
 
 const firstOf = (node: IndexNode | undefined) => node?.entry?.path ?? node?.line?.first
@@ -206,12 +241,16 @@ export async function readSegment(hash: string, read: SegmentReader): Promise<In
       `the segment ${hash} of the content index has other bytes than its hash says`,
     )
   const nodes: IndexNode[] = []
-  for (const value of parseLines(text, hash)) {
+  for (const one of linesOf(text, hash)) {
+    const value = parseWith(() => JSON.parse(one) as unknown)
     if (typeof value === 'object' && value !== null && 'segment' in value) {
       const line = parseWith(() => segmentLine.parse(value))
+      if (segmentText(line) !== one) notCanonical(hash)
       nodes.push({ entry: null, segment: line.segment, line, entries: line.entries })
     } else {
       const entry = parseWith(() => indexEntry.parse(value))
+      const wellFormed = entry.type !== 'link' || entry.target.isWellFormed()
+      if (!wellFormed || entryLine(entry) !== one) notCanonical(hash)
       assertArchivePath(entry.path)
       nodes.push({ entry, segment: null, entries: 1 })
     }
@@ -219,14 +258,14 @@ export async function readSegment(hash: string, read: SegmentReader): Promise<In
   return nodes
 }
 
-function* parseLines(text: string, hash: string): Generator<unknown> {
-  if (text === '') return
+function linesOf(text: string, hash: string): readonly string[] {
+  if (text === '') return []
   if (!text.endsWith('\n')) invalid(`the segment ${hash} has no line end`)
-  for (const line of text.slice(0, -1).split('\n')) {
-    const value = parseWith(() => JSON.parse(line) as unknown)
-    if (canonicalJson(value) !== line) invalid(`the segment ${hash} is no canonical JSON`)
-    yield value
-  }
+  return text.slice(0, -1).split('\n')
+}
+
+function notCanonical(hash: string): never {
+  invalid(`the segment ${hash} is no canonical JSON`)
 }
 
 function parseWith<T>(parse: () => T): T {

@@ -4,6 +4,8 @@ import { fail } from './errors.ts'
 export const RESERVED = '.repro'
 const MAX_PATH_BYTES = 4096
 const MAX_NAME_BYTES = 255
+/** Most paths are of this kind, and need no closer look when they are short. */
+const PLAIN = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/
 
 /**
  * Why `path` may not be a path of a bundle, or null when it may.
@@ -12,6 +14,7 @@ const MAX_NAME_BYTES = 255
  */
 export function pathFault(path: string): string | null {
   if (path === '') return 'is empty'
+  if (path.length <= MAX_NAME_BYTES && PLAIN.test(path)) return null
   if (!path.isWellFormed() || path.includes('\ufffd')) return 'is not valid UTF-8'
   if (/[\u0000-\u001f\u007f-\u009f]/.test(path)) return 'contains a control character'
   if (/[\u202a-\u202e\u2066-\u2069\u200e\u200f\u2028\u2029]/.test(path))

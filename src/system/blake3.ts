@@ -9,7 +9,7 @@ export interface Blake3 {
 }
 
 interface NativeModule {
-  blake3(input: Uint8Array): Buffer
+  blake3(input: Uint8Array | string): Buffer
   Blake3Hasher: new () => { update(input: Uint8Array): unknown; digest(format?: string): string }
 }
 
@@ -34,13 +34,11 @@ export function createBlake3(): Blake3 {
 
 /** BLAKE3 of `bytes` (a string is taken as UTF-8), 64 hex digits. */
 export function blake3(bytes: Uint8Array | string): string {
-  const input = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-  if (native) return native.blake3(input).toString('hex')
-  return spare!.init().update(input).digest('hex')
+  return blake3Digest(bytes).toString('hex')
 }
 
-/** BLAKE3 of `bytes`, 32 bytes. */
-export function blake3Digest(bytes: Uint8Array): Buffer {
+/** BLAKE3 of `bytes` (a string is taken as UTF-8), 32 bytes. */
+export function blake3Digest(bytes: Uint8Array | string): Buffer {
   if (native) return native.blake3(bytes)
   return Buffer.from(spare!.init().update(bytes).digest('binary'))
 }
