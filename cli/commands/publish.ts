@@ -12,10 +12,11 @@ interface Flags {
   readonly recapture?: boolean
   readonly rehash?: boolean
   readonly inPlace?: boolean
+  readonly unsynced?: boolean
 }
 
 export const publish = defineCommand<Flags>({
-  exitCodes: [0, 1, 2, 130],
+  exitCodes: [0, 1, 2, 4, 5, 130],
   examples: [
     'repro publish',
     "repro publish ./analysis --tag v1 -m 'as submitted'",
@@ -28,6 +29,7 @@ export const publish = defineCommand<Flags>({
       .option('-m, --message <text>', 'what this release is')
       .option('--new', 'make a new bundle with a key of its own')
       .option('--recapture', 'capture host: images again')
+      .option('--unsynced', 'write although no peer told what it has: only if nobody has more')
       .option('--in-place', 'keep no second copy: serve from these files, which must not change')
       .addOption(rehashOption('read all files again, also those that look unchanged'))
   },
@@ -40,6 +42,7 @@ export const publish = defineCommand<Flags>({
       ...(flags.new ? { newBundle: true } : {}),
       ...(flags.recapture ? { recapture: true } : {}),
       ...(flags.inPlace ? { inPlace: true } : {}),
+      ...(flags.unsynced ? { unsynced: true } : {}),
       ...(wantsRehash(flags) ? { rehash: true } : {}),
     })
     const done = await context.follow(work, { live: true })

@@ -112,8 +112,16 @@ export async function* publishRelease(
   await contents.saveIndex()
   const { storedFiles, storedBytes } = contents
   const result = { record, published: true, storedFiles, storedBytes }
+  yield* noteClock(newest, record)
   yield { action: 'release', status: 'ok', subject: String(release), data: { ...result } }
   return result
+}
+
+/** Releases are ordered by number; a date that goes back is only strange to read. */
+function* noteClock(before: ReleaseRecord | null, { date, release }: ReleaseRecord) {
+  if (before === null || date >= before.date) return
+  const message = `release ${release} has the date ${date}, before that of release ${before.release} (${before.date}): check the clock`
+  yield { action: 'note', subject: String(release), message } as const
 }
 
 function newestOf(before: readonly ExaminedRelease[]): ReleaseRecord | null {

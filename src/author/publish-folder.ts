@@ -19,6 +19,8 @@ export interface PublishFolderOptions {
   readonly rehash?: boolean
   /** Points into the author's own files instead of copying their bytes. */
   readonly inPlace?: boolean
+  /** Writes although peers may have more of the bundle than is here. */
+  readonly unsynced?: boolean
   readonly signal?: AbortSignal
   /** The clock, for tests. */
   readonly now?: () => Date
@@ -54,6 +56,7 @@ export async function* publishFolder(
       ...(tag === undefined ? {} : { tag }),
       ...(options.message === undefined ? {} : { message: options.message }),
       ...(options.inPlace ? { inPlace: true } : {}),
+      ...(options.unsynced ? { unsynced: true } : {}),
       ...(options.now ? { now: options.now } : {}),
       ...(signal ? { signal } : {}),
     })
