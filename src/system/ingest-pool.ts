@@ -83,6 +83,8 @@ export class IngestPool {
   readonly #bytes: boolean
   #seats: Seat[] = []
   readonly #runs = new Map<number, Run>()
+  /** All that are under way, also those that have no job yet because others have the threads. */
+  readonly #open = new Set<Run>()
   #nextJob = 0
   #broken: { error: unknown } | null = null
 
@@ -106,6 +108,7 @@ export class IngestPool {
     const run: Run = { files, jobs: new Map(), open: null, wake: () => undefined }
     const wake = () => run.wake()
     signal?.addEventListener('abort', wake)
+    this.#open.add(run)
     this.#start()
     const plan = planJobs(files, this.#bytes, this.#width)
     let planned = plan.next()
@@ -127,6 +130,7 @@ export class IngestPool {
       }
       whole = true
     } finally {
+      this.#open.delete(run)
       signal?.removeEventListener('abort', wake)
       if (!whole) await this.close()
     }
@@ -167,9 +171,8 @@ export class IngestPool {
   #fail(error: unknown): void {
     if (this.#runs.size === 0) return
     this.#broken = { error }
-    const runs = new Set(this.#runs.values())
     this.#runs.clear()
-    for (const run of runs) run.wake()
+    for (const run of this.#open) run.wake()
   }
 
   #post(run: Run, seat: Seat, { mode, indexes }: PlannedJob): void {
@@ -204,6 +207,8 @@ export class IngestPool {
     run.jobs.delete(job)
     this.#runs.delete(job)
     if (--seat.jobs === 0) seat.thread.hold(false)
+    // The thread has room again, and another run may wait for that.
+    for (const other of this.#open) if (other !== run) other.wake()
   }
 }
 

@@ -232,3 +232,17 @@ test('an abort, and a consumer that leaves, end a run in the middle', async () =
     await pool.close()
   }
 })
+
+test('more runs at once than the threads have room for all come to their end', async () => {
+  const folder = scratch()
+  const files = Array.from({ length: 40 }, (_, i) => fileOf(folder, `${i}`, noise(9000, i)))
+  for (const much of [MUCH, LITTLE]) {
+    const pool = new IngestPool({ ...much, bytes: false })
+    const hashes = await Promise.all(
+      files.map(async file => (await readAll(pool, [file])).read.get(0)?.blake3),
+    )
+    await pool.close()
+    expect(hashes).toHaveLength(files.length)
+    expect(new Set(hashes).size).toBe(files.length)
+  }
+})
