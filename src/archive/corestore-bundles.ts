@@ -7,6 +7,7 @@ import { formatKey, parseKey } from '../core/reference.ts'
 import { findLockHolder } from '../system/lock-holder.ts'
 import type { Seed } from '../system/seed.ts'
 import { syncFiles } from '../system/sync-files.ts'
+import { noteAdoptedStore } from './adopted-store.ts'
 import { blockFilesOf, openBlockStorage } from './block-files/open-block-storage.ts'
 import type { Bundle, BundleStore } from './bundle.ts'
 import { DriveBundle } from './drive-bundle.ts'
@@ -34,6 +35,7 @@ export class CorestoreBundles implements BundleStore {
     let store: Corestore | undefined
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
+      await noteAdoptedStore(home)
       const storage = await openBlockStorage(folder)
       store = new Corestore(storage, { primaryKey: seed.derive('store'), unsafe: true })
       store.watch(core => guardCore(core as WatchedCore))

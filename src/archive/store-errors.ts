@@ -85,12 +85,15 @@ export function openError(error: unknown, folder: string, holder: string | null)
   if ((error as { code?: string })?.code === 'DEVICE_FILE') {
     return new ReproError(
       'STORE_INVALID',
-      `the store at "${folder}" was copied or moved from where it was made`,
+      `the store at "${folder}" is a copy: it was copied, restored from a backup, or moved here from another disk`,
       {
         hints: [
-          'move it back to its first place; two copies of one store would write two histories under one key',
-          `if it only holds what was fetched from others, remove "${folder}" and fetch again`,
+          'two copies that are both written give a bundle two histories, and readers then refuse it',
+          'if the first one is still there, use it: set REPRO_HOME to its home; mv within one disk is safe',
+          `if the first one is gone for good: rm "${folder}/CORESTORE", then repeat the command; own bundles ask their peers before they are written`,
+          'to publish from a second machine, move the key alone: repro key export, repro key import',
         ],
+        data: { folder },
         cause: error,
       },
     )

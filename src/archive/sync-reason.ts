@@ -16,7 +16,7 @@ export interface CaughtUp {
 export function describeReason(reason: SyncReason): string {
   switch (reason) {
     case 'imported':
-      return 'its key was imported, and its history is not here yet'
+      return 'its key or its store was brought here from elsewhere'
     case 'machine-stopped':
       return 'the machine stopped while it was being written'
     case 'store-behind':

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openStore } from '../../src/archive/store.ts'
@@ -9,7 +9,16 @@ import type { PublishResult } from '../../src/core/home.ts'
 import { openSeed } from '../../src/system/seed.ts'
 import { requires } from '../helpers/requires.ts'
 import { buildChild, start } from './child-process.ts'
-import { all, bytesOf, codeOf, drain, openHome, publish, temporaryFolder } from './helpers.ts'
+import {
+  all,
+  bytesOf,
+  codeOf,
+  drain,
+  openHome,
+  prepare,
+  publish,
+  temporaryFolder,
+} from './helpers.ts'
 
 let program = ''
 let remove = async () => {}
@@ -35,16 +44,85 @@ test('a store that another process has says so, and by which process', async () 
   await openHome(home)
 })
 
-test('a copied store and one of another seed are refused with words', async () => {
+test('a store that was copied is refused with words, and its own bundles sync before they are written', async () => {
   const { home, store } = await openHome()
-  await publish(await store.create(), { a: '1' })
+  const { key } = await store.create()
+  await publish(await store.open(key), { a: '1' })
   await store.close()
   const copy = await temporaryFolder()
   await cp(home, copy, { recursive: true })
-  const copied = await codeOf(openStore(copy, await openSeed(copy)))
+  const error = await openStore(copy, await openSeed(copy)).catch((e: ReproError) => e)
+  expect(error).toMatchObject({ code: 'STORE_INVALID' })
+  expect((error as ReproError).message).toMatch(/is a copy/)
+  expect((error as ReproError).hints.join()).toContain(`rm "${copy}/store/CORESTORE"`)
+
+  await rm(join(copy, 'store', 'CORESTORE'))
+  const adopted = await openHome(copy)
+  const bundle = await adopted.store.open(key)
+  expect((await bundle.openRelease({}, { history: 'all', stallMs: 0 })).record.release).toBe(1)
+  expect(await bundle.unsynced()).toBe('imported')
+  expect(await codeOf(publish(bundle, { a: '2' }))).toBe('SYNC_NEEDED')
+  await adopted.store.close()
+  const again = await openHome(copy)
+  const reopened = await again.store.open(key)
+  expect(await codeOf(publish(reopened, { a: '2' }))).toBe('SYNC_NEEDED')
+  await reopened.mayWrite()
+  expect((await publish(reopened, { a: '2' })).record.release).toBe(2)
+})
+
+test('a home that was moved within a disk goes on', async () => {
+  const { home, store } = await openHome()
+  const { key } = await store.create()
+  await publish(await store.open(key), { a: '1' })
+  await store.close()
+  const there = join(await temporaryFolder(), 'moved')
+  await rename(home, there)
+  await mkdir(home)
+  const moved = await openHome(there)
+  expect((await publish(await moved.store.open(key), { a: '2' })).record.release).toBe(2)
+})
+
+test('a store of another seed is refused with words', async () => {
+  const { home, store } = await openHome()
+  await publish(await store.create(), { a: '1' })
+  await store.close()
   await rm(join(home, 'seed'))
-  const foreign = await codeOf(openStore(home, await openSeed(home)))
-  expect([copied, foreign]).toEqual(['STORE_INVALID', 'STORE_INVALID'])
+  expect(await codeOf(openStore(home, await openSeed(home)))).toBe('STORE_INVALID')
+})
+
+test('a clock that goes back is said, and changes nothing else', async () => {
+  const { store } = await openHome()
+  const bundle = await store.create()
+  const at = (time: string) => ({ now: () => new Date(time) })
+  await publish(bundle, { a: '1' }, at('2026-05-01T00:00:00Z'))
+  const work = bundle.publish(await prepare({ a: '2' }), at('2025-01-01T00:00:00Z'))
+  const { records, result } = await drain(work)
+  expect(result.record).toMatchObject({ release: 2, date: '2025-01-01T00:00:00.000Z' })
+  expect(records.find(one => one.action === 'note')?.message).toMatch(/check the clock/)
+  const { records: later } = await drain(
+    bundle.publish(await prepare({ a: '3' }), at('2025-06-01T00:00:00Z')),
+  )
+  expect(later.find(one => one.action === 'note')).toBeUndefined()
+  const log = await bundle.releases({ history: 'all', stallMs: 0 })
+  expect(log.map(one => [one.release, one.fault])).toEqual([
+    [1, null],
+    [2, null],
+    [3, null],
+  ])
+  expect((await bundle.openRelease({}, { history: 'all', stallMs: 0 })).record.release).toBe(3)
+})
+
+test('two publishes of one bundle at once run one after the other', async () => {
+  const { store } = await openHome()
+  const bundle = await store.create()
+  const results = await Promise.all([
+    publish(bundle, { a: '1', big: 'x'.repeat(300_000) }),
+    publish(bundle, { a: '2' }),
+    publish(bundle, { a: '3', big: 'x'.repeat(300_000) }),
+  ])
+  expect(results.map(one => one.record.release).sort()).toEqual([1, 2, 3])
+  const log = await bundle.releases({ history: 'all', stallMs: 0 })
+  expect(log.map(one => one.fault)).toEqual([null, null, null])
 })
 
 test('the id of a bundle is on disk before anything is written under its key', async () => {
