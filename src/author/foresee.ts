@@ -28,7 +28,7 @@ export interface ForeseeInput {
 export async function foreseeFaults(input: ForeseeInput): Promise<AuthorFault[]> {
   const { root, file, tree, images, known, signal } = input
   const resolve = (hashes: ReadonlyMap<string, string>) =>
-    resolveManifest({ file, images, entries: entriesOf(tree, hashes), lenient: false })
+    resolveManifest({ file, images, entries: () => entriesOf(tree, hashes), lenient: false })
   const hashes = new Map<string, string>()
   const manifest = resolve(hashes)
   completeManifest(manifest, rootOf(tree))

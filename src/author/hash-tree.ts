@@ -24,8 +24,8 @@ export interface HashTreeOptions {
 }
 
 export interface HashedTree {
-  /** In the order of the files. */
-  readonly entries: readonly FileEntry[]
+  /** In the order of the files; made when they are asked for. */
+  readonly entries: () => readonly FileEntry[]
   /** How many of them had to be read. */
   readonly read: number
 }
@@ -75,8 +75,10 @@ export async function* hashTree(
       knownBytes: bytesOf(files) - totals.totalBytes,
     },
   }
-  const entries = files.map((file, i) => entryOf(file, hashes[i] ?? known.hashOf(file)!))
-  return { entries, read: unknown.length }
+  return {
+    entries: () => files.map((file, i) => entryOf(file, hashes[i] ?? known.hashOf(file)!)),
+    read: unknown.length,
+  }
 }
 
 function entryOf({ path, size, mode }: TreeFile, blake3: string): FileEntry {

@@ -19,8 +19,9 @@ export async function openKnown(
 export async function* keepKnown(
   known: StatCache,
   files: readonly StatFile[],
+  memo?: string,
 ): AsyncGenerator<WorkRecord, void> {
-  const fault = await known.save(files)
+  const fault = await known.save(files, memo)
   if (fault === null) return
   const message = `the hashes are not kept, and all files will be read again the next time: ${fault}`
   yield { action: 'warning', status: 'warn', message }

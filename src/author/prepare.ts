@@ -1,7 +1,6 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { IndexEntry, WorkRecord } from '../../schemas/index.ts'
-import { buildIndex } from '../archive/content-index.ts'
 import { comparePaths } from '../core/archive-path.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { fail } from '../core/errors.ts'
@@ -23,6 +22,7 @@ import { MANIFEST_NAME, readManifestFile } from './read-manifest.ts'
 import { readRecorded, staleExpectations } from './recorded.ts'
 import { completeManifest, outsOf, resolveManifest } from './resolve-manifest.ts'
 import { findSecrets } from './secrets.ts'
+import { TreeIndex } from './tree-index.ts'
 import { type Tree, type TreeFile, walkTree } from './walk.ts'
 
 /**
@@ -52,27 +52,21 @@ export async function* prepareBundle(
     throwFaults(await foreseeFaults({ root, file, tree, images: resolved, known, signal }))
   const files = [...tree.files, ...(await imageTreeFiles(images))]
   const hashed = yield* hashTree(files, { known, signal, ...(ingest ? { ingest } : {}) })
-  const entries = sortEntries(hashed.entries, tree)
+  const index = new TreeIndex(known, files, tree, () => sortEntries(hashed.entries(), tree))
 
   yield { action: 'index', status: 'start' }
+  const entries = () => index.entries
   const manifest = resolveManifest({ file, images: resolved, entries, lenient: !publishing })
   const stale = staleExpectations(manifest, await readRecorded(root))
   if (publishing) throwFaults(stale)
   else yield* warn(stale)
-  const { root: index, segments } = buildIndex(entries)
-  const complete = completeManifest(manifest, index)
+  const complete = completeManifest(manifest, index.root)
   const manifestText = canonicalJson(complete)
   if (hashed.read > 0) await assertUnchanged(files, signal)
-  yield* keepKnown(known, files)
-  yield { action: 'index', status: 'ok', message: `indexed ${count('file', index.files)}` }
-  return preparedBundle({
-    manifest: complete,
-    manifestText,
-    contentHash: `blake3:${blake3(manifestText)}`,
-    entries,
-    segments,
-    files,
-  })
+  yield* keepKnown(known, files, index.memo)
+  yield { action: 'index', status: 'ok', message: `indexed ${count('file', index.root.files)}` }
+  const contentHash = `blake3:${blake3(manifestText)}`
+  return preparedBundle({ manifest: complete, manifestText, contentHash, index, files })
 }
 
 /** The real path of an author's folder. Throws NOT_FOUND, READ_FAILED. */

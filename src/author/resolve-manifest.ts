@@ -36,8 +36,8 @@ export function outsOf(manifest: AuthorManifest): string[] {
 export interface ResolveInput {
   readonly file: ManifestFile
   readonly images: Readonly<Record<string, ResolvedImage>>
-  /** The author's tree, hashed. */
-  readonly entries: readonly IndexEntry[]
+  /** The author's tree, hashed. Asked for when the manifest names a path in it: many name none. */
+  readonly entries: () => readonly IndexEntry[]
   /** `expect:` may name a file that is not there yet: a first `run --record` will write it. */
   readonly lenient: boolean
 }
@@ -85,9 +85,8 @@ class Resolver {
     this.#input = input
   }
 
-  /** Made when it is asked for: many bundles name no path. */
   get #byPath(): ReadonlyMap<string, IndexEntry> {
-    this.#paths ??= new Map(this.#input.entries.map(entry => [entry.path, entry]))
+    this.#paths ??= new Map(this.#input.entries().map(entry => [entry.path, entry]))
     return this.#paths
   }
 
@@ -163,11 +162,14 @@ class Resolver {
 
   #there(path: string): boolean {
     const bare = path.replace(/\/+$/, '')
-    return this.#byPath.has(bare) || this.#input.entries.some(e => e.path.startsWith(`${bare}/`))
+    return this.#byPath.has(bare) || this.#input.entries().some(e => e.path.startsWith(`${bare}/`))
   }
 
   #missing(path: (string | number)[], file: string): void {
-    const names = this.#input.entries.slice(0, 10_000).map(entry => entry.path)
+    const names = this.#input
+      .entries()
+      .slice(0, 10_000)
+      .map(entry => entry.path)
     this.#faults.push({
       path,
       value: file,

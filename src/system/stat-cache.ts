@@ -25,6 +25,7 @@ const header = z.strictObject({
   /** The clock when it was written: a clock that stands before that was set back. */
   writtenMs: z.number(),
   marks: z.string(),
+  memo: z.string().nullable(),
   count: z.number().int().nonnegative(),
   pathBytes: z.number().int().nonnegative(),
   stateBytes: z.number().int().nonnegative(),
@@ -36,6 +37,11 @@ export interface StatFile {
   /** `formatFileState`. */
   readonly state: string
   readonly mode: number
+}
+
+interface Known {
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly memo: string | null
 }
 
 interface Entry {
@@ -65,6 +71,7 @@ export class StatCache {
   readonly #marks: string
   readonly #now: () => Date
   readonly #before: ReadonlyMap<string, Entry>
+  readonly #memo: string | null
   readonly #noted = new Map<string, Entry>()
   readonly #openedMs: number
 
@@ -72,13 +79,14 @@ export class StatCache {
     cache: string,
     folder: string,
     { marks = '', now = () => new Date() }: StatCacheOptions,
-    before: ReadonlyMap<string, Entry>,
+    { entries, memo }: Known,
   ) {
     this.#file = fileOf(cache, folder)
     this.#folder = folder
     this.#marks = marks
     this.#now = now
-    this.#before = before
+    this.#before = entries
+    this.#memo = memo
     this.#openedMs = now().getTime()
   }
 
@@ -88,7 +96,7 @@ export class StatCache {
    */
   static async open(cache: string, folder: string, options: StatCacheOptions): Promise<StatCache> {
     const known = options.rehash ? null : await readKnown(fileOf(cache, folder), folder, options)
-    return new StatCache(cache, folder, options, known ?? new Map())
+    return new StatCache(cache, folder, options, known ?? { entries: new Map(), memo: null })
   }
 
   /** The BLAKE3 of an unchanged file, else null. */
@@ -99,6 +107,11 @@ export class StatCache {
   /** Whether an unchanged file bears the mark. */
   isMarked(file: StatFile): boolean {
     return this.#entry(file)?.marked === true
+  }
+
+  /** What was noted about `files` as a whole, when they are exactly those it was noted about, and unchanged. */
+  memoOf(files: readonly StatFile[]): string | null {
+    return this.#memo !== null && this.#isAsBefore(files) ? this.#memo : null
   }
 
   /** Notes what was found of a file that had this state before and after it was read. */
@@ -113,25 +126,35 @@ export class StatCache {
   }
 
   /**
-   * Keeps what is known of `files` and forgets the rest. A file whose stamps are so young that a change right after
-   * might have left them as they are is not kept. Gives why it could not be written, or null.
+   * Keeps what is known of `files`, and a memo about them as a whole (default: what it was), and forgets the rest. A file whose stamps are so
+   * young that a change right after might have left them as they are is not kept, nor is the memo then. Gives why it
+   * could not be written, or null.
    */
-  async save(files: readonly StatFile[]): Promise<string | null> {
-    const kept: [string, Entry][] = []
+  async save(files: readonly StatFile[], memo = this.memoOf(files)): Promise<string | null> {
+    try {
+      if (memo === this.#memo && this.#isAsBefore(files)) await touch(this.#file)
+      else await this.#write(...this.#kept(files, memo))
+      return null
+    } catch (error) {
+      return asReproError(error).message
+    }
+  }
+
+  #kept(files: readonly StatFile[], memo: string | null): [[string, Entry][], string | null] {
     const isSettled = settledBy(this.#folder, this.#openedMs)
+    const kept: [string, Entry][] = []
     for (const file of files) {
       const entry = this.#entry(file)
       if (!entry) continue
       if (!this.#noted.has(file.path) || isSettled(file.state)) kept.push([file.path, entry])
     }
-    const same = kept.length === this.#before.size && kept.every(([path]) => !this.#noted.has(path))
-    try {
-      if (same) await touch(this.#file)
-      else await this.#write(kept)
-      return null
-    } catch (error) {
-      return asReproError(error).message
-    }
+    return [kept, kept.length === files.length ? memo : null]
+  }
+
+  /** Whether these are exactly the files that were known, and nothing of them has to be noted. */
+  #isAsBefore(files: readonly StatFile[]): boolean {
+    if (this.#noted.size > 0 || files.length !== this.#before.size) return false
+    return files.every(file => this.#entry(file) !== null)
   }
 
   #entry(file: StatFile): Entry | null {
@@ -140,7 +163,7 @@ export class StatCache {
     return same ? entry : null
   }
 
-  async #write(kept: readonly [string, Entry][]): Promise<void> {
+  async #write(kept: readonly [string, Entry][], memo: string | null): Promise<void> {
     const paths = Buffer.from(kept.map(([path]) => path).join('\n'))
     const states = Buffer.from(kept.map(([, { state }]) => state).join('\n'), 'latin1')
     const flags = Buffer.alloc(kept.length)
@@ -155,6 +178,7 @@ export class StatCache {
       folder: this.#folder,
       writtenMs: this.#now().getTime(),
       marks: this.#marks,
+      memo,
       count: kept.length,
       pathBytes: paths.length,
       stateBytes: states.length,
@@ -175,7 +199,7 @@ async function readKnown(
   path: string,
   folder: string,
   { marks = '', now = () => new Date() }: StatCacheOptions,
-): Promise<Map<string, Entry> | null> {
+): Promise<Known | null> {
   const bytes = await readOwn(path)
   const start = MAGIC.length + HASH_HEX + 1
   if (bytes === null || bytes.length < start) return null
@@ -185,7 +209,8 @@ async function readKnown(
   const end = body.indexOf('\n')
   const head = header.safeParse(parseJson(body.toString('utf8', 0, Math.max(end, 0)))).data
   if (!head || head.folder !== folder || head.writtenMs > now().getTime()) return null
-  return entriesOf(body.subarray(end + 1), head, head.marks === marks)
+  const entries = entriesOf(body.subarray(end + 1), head, head.marks === marks)
+  return entries && { entries, memo: head.memo }
 }
 
 function entriesOf(
