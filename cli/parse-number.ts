@@ -15,6 +15,12 @@ export function parseCount(text: string): number {
   return Number(text)
 }
 
+/** A whole number, 0 to 999,999. */
+export function parseLast(text: string): number {
+  if (!/^[0-9]{1,6}$/.test(text)) throw new InvalidArgumentError('expected a number from 0 on')
+  return Number(text)
+}
+
 /** `90s`, `10min`, `2h`, or a number of seconds, in milliseconds. */
 export function parseTimeMs(text: string): number {
   const ms = durationMs(/^[0-9.]+$/.test(text) ? `${text}s` : text)

@@ -80,6 +80,26 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/runs.ts')).runs,
   },
   {
+    name: 'du',
+    summary: 'say what bundles, home and cache take on disk',
+    load: async () => (await import('./commands/du.ts')).du,
+  },
+  {
+    name: 'pin',
+    summary: 'keep a release whatever prune drops',
+    load: async () => (await import('./commands/pin.ts')).pin,
+  },
+  {
+    name: 'prune',
+    summary: 'drop old releases that are here, and free the disk',
+    load: async () => (await import('./commands/prune.ts')).prune,
+  },
+  {
+    name: 'rm',
+    summary: 'remove a bundle from this home',
+    load: async () => (await import('./commands/rm.ts')).rm,
+  },
+  {
     name: 'key',
     summary: "save a bundle's key to a file, or restore it from one",
     load: async () => (await import('./commands/key.ts')).key,

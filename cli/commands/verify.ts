@@ -1,42 +1,96 @@
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import { parseReference } from '../../src/core/reference.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
-import { verify as rehash } from '../../src/daemon/operations/verify.ts'
+import { type Repair, repair } from '../../src/daemon/operations/repair.ts'
+import { verify as rehash, type VerifyResult } from '../../src/daemon/operations/verify.ts'
 import { defineCommand } from '../command.ts'
+import type { Output } from '../render/output.ts'
 
-export const verify = defineCommand({
+interface Flags {
+  readonly repair?: boolean
+}
+
+export const verify = defineCommand<Flags>({
   exitCodes: [0, 1, 2, 3, 4, 5, 130],
-  examples: ['repro verify ./analysis', 'repro verify <key>@2'],
+  examples: ['repro verify ./analysis', 'repro verify <key>@2', 'repro verify <key> --repair'],
   configure(command) {
-    command.argument('<ref|dir>', 'a stored release, or a folder that was fetched or published')
-  },
-  async run({ args }, context) {
-    const { output, signal } = context
-    const work = rehash(await context.settings(), args[0]!, { signal })
-    const result = await context.follow(work, { resultSaysAll: true })
-    const { identity, files, bytes, missing, changed, extra, partial } = result
-    for (const path of missing) output.line(`missing  ${path}`, 'red')
-    for (const path of changed) output.line(`changed  ${path}`, 'red')
-    for (const path of extra) output.line(`extra    ${path}`, 'yellow')
-    const faults = missing.length + changed.length + extra.length
-    // A store may hold a part of a release on purpose: what was never fetched is no damage.
-    const unfetched = parseReference(args[0]!).kind !== 'folder' && partial && faults > 0
-    const sound = `${count('file', files)}, ${formatBytes(bytes)}`
-    output.line(
-      faults === 0
-        ? `verified ${sound}${partial ? ', a part of the release' : ''}`
-        : unfetched
-          ? `held in part, and what is held is sound: ${sound}; ${count('file', missing.length)} missing`
-          : `${missing.length} missing, ${changed.length} changed, ${extra.length} extra`,
-      faults === 0 ? 'green' : unfetched ? 'yellow' : 'red',
-    )
-    output.line(`  content hash  ${identity.contentHash}`)
-    if (faults > 0 && identity.key !== null)
-      output.say(
-        `next: repro get ${identity.key}@${identity.release} <dir>${unfetched ? '' : ' --force'}`,
+    command
+      .argument('<ref|dir>', 'a stored release, or a folder that was fetched or published')
+      .option('--repair', 'get anew just what is damaged: from peers, a folder from the store too')
+      .addHelpText(
+        'after',
+        '\nWith --repair: 0 when all is right in the end, 3 when something could be repaired and something not, 5 when\nnothing could. What a person changed in a folder is told and left alone.',
       )
-    output.record({ action: 'result', status: faults === 0 ? 'ok' : 'error', data: { ...result } })
-    if (faults === 0) return ExitCode.ok
-    return unfetched ? ExitCode.partial : ExitCode.verification
+  },
+  async run({ args, flags }, context) {
+    const { output, signal } = context
+    const settings = await context.settings()
+    const target = args[0]!
+    let repairs: readonly Repair[] = []
+    let result: VerifyResult
+    if (flags.repair) {
+      const done = await context.follow(repair(settings, target, { signal }), {
+        resultSaysAll: true,
+      })
+      repairs = done.repairs
+      result = done.after
+    } else {
+      const work = rehash(settings, target, { signal })
+      result = await context.follow(work, { resultSaysAll: true })
+    }
+    for (const one of repairs) printRepair(one, output)
+    const faults = result.missing.length + result.changed.length + result.extra.length
+    const unfetched = isUnfetched(target, result, faults)
+    printResult(result, unfetched, output)
+    const failed = repairs.filter(one => !one.repaired).length
+    const right = failed === 0 && (faults === 0 || (unfetched && repairs.length > 0))
+    if (faults > 0 && !right) printNext(result, { unfetched, repairs, tried: flags.repair }, output)
+    const data = { ...result, ...(flags.repair ? { repairs } : {}) }
+    output.record({ action: 'result', status: right ? 'ok' : 'error', data })
+    if (right) return ExitCode.ok
+    const some = repairs.some(one => one.repaired)
+    return some || (unfetched && failed === 0) ? ExitCode.partial : ExitCode.verification
   },
 })
+
+/** A store may hold a part of a release on purpose: what was never fetched is no damage. */
+function isUnfetched(target: string, { partial }: VerifyResult, faults: number): boolean {
+  return parseReference(target).kind !== 'folder' && partial && faults > 0
+}
+
+function printRepair({ what, blocks, repaired, message }: Repair, output: Output): void {
+  const size = blocks > 0 ? `  (${count('block', blocks)})` : ''
+  if (repaired) output.line(`repaired  ${what}${size}`, 'green')
+  else output.line(`not repaired  ${what}${size}: ${message}`, 'red')
+}
+
+function printResult(result: VerifyResult, unfetched: boolean, output: Output): void {
+  const { identity, files, bytes, missing, changed, extra, partial } = result
+  for (const path of missing) output.line(`missing  ${path}`, 'red')
+  for (const path of changed) output.line(`changed  ${path}`, 'red')
+  for (const path of extra) output.line(`extra    ${path}`, 'yellow')
+  const faults = missing.length + changed.length + extra.length
+  const sound = `${count('file', files)}, ${formatBytes(bytes)}`
+  output.line(
+    faults === 0
+      ? `verified ${sound}${partial ? ', a part of the release' : ''}`
+      : unfetched
+        ? `held in part, and what is held is sound: ${sound}; ${count('file', missing.length)} missing`
+        : `${missing.length} missing, ${changed.length} changed, ${extra.length} extra`,
+    faults === 0 ? 'green' : unfetched ? 'yellow' : 'red',
+  )
+  output.line(`  content hash  ${identity.contentHash}`)
+}
+
+interface Tried {
+  readonly unfetched: boolean
+  readonly repairs: readonly Repair[]
+  readonly tried: boolean | undefined
+}
+
+function printNext({ identity }: VerifyResult, { unfetched, tried }: Tried, output: Output): void {
+  if (identity.key === null) return
+  const ref = `${identity.key}@${identity.release}`
+  output.say(`next: repro get ${ref} <dir>${unfetched ? '' : ' --force'}`)
+  if (!unfetched && !tried) output.say('  or get anew just what the disk damaged: add --repair')
+}

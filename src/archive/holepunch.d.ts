@@ -26,6 +26,8 @@ declare module 'hypercore' {
   export interface GetOptions {
     readonly wait?: boolean
     readonly timeout?: number
+    /** As stored, not decrypted. */
+    readonly raw?: boolean
   }
   export default class Hypercore extends EventEmitter {
     static key(manifest: unknown): Buffer
@@ -48,7 +50,11 @@ declare module 'hypercore' {
     treeHash(length?: number): Promise<Buffer>
     /** Which blocks are here. Both give -1 when there is none. */
     readonly core: {
-      readonly bitfield: { firstSet(from: number): number; firstUnset(from: number): number }
+      readonly bitfield: {
+        get(index: number): boolean
+        firstSet(from: number): number
+        firstUnset(from: number): number
+      }
     }
     /** Nodes of the signed tree, by their number in the flat tree. */
     readonly state: {

@@ -48,6 +48,19 @@ export class Names {
     return await claiming
   }
 
+  /** Takes all names of a key away. */
+  async forget(key: string): Promise<void> {
+    const forgetting = this.#writing.then(async () => {
+      const { names } = await this.#read()
+      const kept = Object.entries(names).filter(([, holder]) => holder !== key)
+      if (kept.length === Object.keys(names).length) return
+      const next: NamesFile = { format: 0, names: Object.fromEntries(kept) }
+      await writeFileAtomic(this.#path, `${JSON.stringify(next, null, 2)}\n`)
+    })
+    this.#writing = forgetting.catch(() => undefined)
+    await forgetting
+  }
+
   async #read(): Promise<NamesFile> {
     const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null

@@ -23,10 +23,10 @@ declare module 'rocksdb-native' {
       gte?: Buffer
       gt?: Buffer
       lt: Buffer
-      limit?: number
+      capacity?: number
     }): AsyncIterable<{ key: Buffer; value: Buffer }>
     flush(): Promise<void>
-    compactRange(start: Buffer, end: Buffer): Promise<void>
+    compactRange(): Promise<void>
   }
 }
 
@@ -98,6 +98,11 @@ declare module 'hypercore-storage' {
   export interface ExportedCore {
     readonly data: readonly { readonly blocks: StoredBlock[] }[]
   }
+  /** What the database numbers a core's records by. */
+  export interface StoredCore {
+    readonly corePointer: number
+    readonly dataPointer: number
+  }
   export default class CorestoreStorage {
     constructor(folder: string, options?: { readOnly?: boolean; [option: string]: unknown })
     readonly path: string
@@ -109,6 +114,8 @@ declare module 'hypercore-storage' {
     _getHead(view: unknown): Promise<{ readonly datas: number }>
     resumeCore(discoveryKey: Buffer): Promise<HypercoreStorage | null>
     createCore(data: unknown): Promise<HypercoreStorage>
+    deleteCore(core: StoredCore): Promise<void>
+    compact(): Promise<void>
     export(discoveryKey: Buffer, options?: unknown): Promise<ExportedCore | null>
   }
 }

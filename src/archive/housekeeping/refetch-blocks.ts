@@ -1,0 +1,63 @@
+import type Hypercore from 'hypercore'
+import { enterPhase } from '../../system/phase.ts'
+import { Patience, type PeerView } from '../patience.ts'
+import { peerHas } from './held-by-peers.ts'
+import type { RepairJournal } from './repair-journal.ts'
+
+const AT_ONCE = 16
+/** How long peers are listened to for whether they have a block. */
+const TELL_MS = 3000
+const TICK_MS = 50
+
+export interface RefetchOptions {
+  readonly stallMs: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Puts blocks right that are damaged or missing here: gives each up and gets it anew from a peer, against the signed
+ * tree. A damaged block that no connected peer says to have is left as it is. What is given up is in the journal until it
+ * is back, so that a repair which was killed is finished by the next. Yields those that are right now. Throws INTERRUPTED.
+ */
+export async function* refetchBlocks(
+  core: Hypercore,
+  indexes: readonly number[],
+  host: PeerView,
+  journal: RepairJournal,
+  options: RefetchOptions,
+): AsyncGenerator<number> {
+  await peersTell(core, indexes, options.signal)
+  const offered = indexes.filter(index => core.peers.some(peer => peerHas(peer, index)))
+  for (let at = 0; at < offered.length; at += AT_ONCE) {
+    const some = offered.slice(at, at + AT_ONCE)
+    await journal.begin(core, some)
+    enterPhase('repair')
+    const patience = new Patience(host, options)
+    const back = await Promise.allSettled(
+      some.map(async index => {
+        await core.clear(index, index + 1)
+        return await patience.wait(core.get(index, { wait: true, raw: true }))
+      }),
+    )
+    options.signal?.throwIfAborted()
+    const right = some.filter((_, i) => {
+      const one = back[i]!
+      return one.status === 'fulfilled' && one.value !== null
+    })
+    await journal.end(core, right)
+    yield* right
+  }
+}
+
+/** Peers that have just connected need a moment to say what they have. */
+async function peersTell(
+  core: Hypercore,
+  indexes: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const known = () => indexes.every(index => core.peers.some(peer => peerHas(peer, index)))
+  for (let waited = 0; waited < TELL_MS && !known(); waited += TICK_MS) {
+    signal?.throwIfAborted()
+    await new Promise(resolve => setTimeout(resolve, TICK_MS))
+  }
+}
