@@ -5,7 +5,7 @@ import type { BlockExtent } from './block-files/extents.ts'
 import { blockFilesOf } from './block-files/open-block-storage.ts'
 
 /** Where these blocks of a core lie; null for one that is not here. */
-type FindBlocks = (indexes: readonly number[]) => Promise<readonly (BlockExtent | null)[]>
+export type FindBlocks = (indexes: readonly number[]) => Promise<readonly (BlockExtent | null)[]>
 
 /** A file and the blocks that hold it, in order: runs of neighbours. */
 export interface FileBlocks {

@@ -2,7 +2,9 @@ import type Hypercore from 'hypercore'
 import type Hyperdrive from 'hyperdrive'
 import type { DriveBlob, DriveNode } from 'hyperdrive'
 import { fail } from '../core/errors.ts'
+import { scanBee } from './bee-scan.ts'
 import { decodeBlockMap, MAX_MAP_BLOCKS, type MappedBlock, malformed } from './block-map.ts'
+import { blockFinder } from './block-places.ts'
 import type { Patience } from './patience.ts'
 import { isDamage } from './store-errors.ts'
 
@@ -57,6 +59,30 @@ export class DriveView {
   }
 
   /**
+   * A guess at the entries by path, from one reading of all that is here: newer puts hide older ones, deletions are not
+   * seen. Null when there are more blocks than that, or they cannot be read at once. `whole` when every block is here.
+   */
+  async guess(
+    mostBlocks: number,
+  ): Promise<{
+    readonly entries: ReadonlyMap<string, DriveEntry>
+    readonly whole: boolean
+  } | null> {
+    const find = this.length > mostBlocks ? null : blockFinder(this.#main.core)
+    if (find === null) return null
+    const entries = new Map<string, DriveEntry>()
+    let whole = true
+    for await (const put of scanBee(find, this.length)) {
+      if (put === null) whole = false
+      else {
+        const entry = entryOf(put)
+        if (entry) entries.set(entry.path, entry)
+      }
+    }
+    return { entries, whole }
+  }
+
+  /**
    * Lets peers send the blocks of all entries while others are being waited for, when there are at most so many and
    * peers may be asked at all. Returns what ends it.
    */
@@ -92,6 +118,13 @@ export class DriveView {
     const chunks: Uint8Array[] = []
     for await (const chunk of this.stream(entry.blob, maxBytes)) chunks.push(chunk)
     return Buffer.concat(chunks)
+  }
+
+  /** The bytes of a blob of one block, when it is here. */
+  async small(blob: DriveBlob): Promise<Buffer | null> {
+    if (blob.blockMap || blob.blockLength !== 1) return null
+    const { core } = await this.#blobs()
+    return await this.patience.wait(core.get(blob.blockOffset, { wait: false }))
   }
 
   /** The core that holds the bytes of files. */
@@ -184,6 +217,14 @@ const isIndex = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 
 function checkEntry(node: DriveNode): DriveEntry {
+  const entry = entryOf(node)
+  if (entry) return entry
+  const path = node.key.replace(/^\//, '')
+  fail('RECORD_INVALID', `the entry "${path}" of the drive is malformed`, { data: { path } })
+}
+
+/** Null for one that is malformed. */
+function entryOf(node: DriveNode): DriveEntry | null {
   const value = node.value as {
     executable?: unknown
     linkname?: unknown
@@ -207,7 +248,7 @@ function checkEntry(node: DriveNode): DriveEntry {
     !blobFits ||
     (linkname !== null && typeof linkname !== 'string')
   )
-    fail('RECORD_INVALID', `the entry "${path}" of the drive is malformed`, { data: { path } })
+    return null
   const blake3 = value.metadata?.blake3
   return {
     path,

@@ -9,6 +9,7 @@ import type {
 import { fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
 import type { LocatedFile, ReleaseIdentity } from '../core/release-source.ts'
+import { blake3 } from '../system/blake3.ts'
 import { blockFinder, type FileBlocks, placesOf } from './block-places.ts'
 import type { ReadLimits } from './bundle.ts'
 import { readIndex } from './content-index.ts'
@@ -23,6 +24,10 @@ import { parseManifest } from './release-manifest.ts'
 
 const READERS_KEPT = 8
 const ENTRIES_KEPT = 100_000
+/** For fewer entries, looking each one up is cheaper than reading all that was ever put. */
+const WORTH_A_GUESS = 256
+/** So many blocks that were put are read for one entry of the release. */
+const BLOCKS_AN_ENTRY = 8
 
 /** What a release needs of its bundle. */
 export interface ReleaseHost {
@@ -44,6 +49,8 @@ export class StoreRelease implements OpenRelease {
   readonly #readers = new Map<AbortSignal | undefined, DriveView>()
   /** Entries that were looked up, by path; so many, and no more. */
   readonly #known = new Map<string, DriveEntry>()
+  /** All that was put, by path, read in one go; not checked. */
+  #guessed: ReadonlyMap<string, DriveEntry> | null = null
   #closed = false
 
   private constructor(
@@ -87,12 +94,19 @@ export class StoreRelease implements OpenRelease {
   }
 
   async *entries(prefix?: string): AsyncGenerator<IndexEntry> {
+    if (prefix === undefined) await this.#guess()
     yield* safeEntries(readIndex(this.manifest.index, hash => this.segment(hash), prefix))
   }
 
-  async segment(blake3: string): Promise<string | null> {
-    if (!/^[0-9a-f]{64}$/.test(blake3)) return null
-    return (await this.#view.read(segmentPath(blake3), MAX_SEGMENT_BYTES))?.toString('utf8') ?? null
+  async segment(hash: string): Promise<string | null> {
+    if (!/^[0-9a-f]{64}$/.test(hash)) return null
+    const blob = this.#guessed?.get(segmentPath(hash))?.blob
+    if (blob && blob.byteLength <= MAX_SEGMENT_BYTES) {
+      // What is damaged is read again below, where there are words and peers for it.
+      const bytes = await this.#view.small(blob).catch(() => null)
+      if (bytes && blake3(bytes) === hash) return bytes.toString('utf8')
+    }
+    return (await this.#view.read(segmentPath(hash), MAX_SEGMENT_BYTES))?.toString('utf8') ?? null
   }
 
   async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {
@@ -149,6 +163,7 @@ export class StoreRelease implements OpenRelease {
     await Promise.all([this.#view, ...this.#readers.values()].map(view => view.close()))
     this.#readers.clear()
     this.#known.clear()
+    this.#guessed = null
   }
 
   /** A view for reading: opening one costs more than reading a small file, so they are kept, but not without end. */
@@ -172,16 +187,29 @@ export class StoreRelease implements OpenRelease {
     return checked(entry, file)
   }
 
-  /** As `#entryOf` for many, in any order. */
+  /** Reads what the drive holds in one go, where that pays: look-ups guess from it then. */
+  async #guess(): Promise<void> {
+    const { entries } = this.manifest.index
+    if (this.#guessed !== null || entries < WORTH_A_GUESS) return
+    const guess = await this.#view.guess(entries * BLOCKS_AN_ENTRY)
+    // Where blocks are missing, more may come.
+    if (guess?.whole) this.#guessed = guess.entries
+  }
+
+  /**
+   * Entries of many files, in any order. They may be guesses: whoever does not find the bytes of a file there asks
+   * `read`, which looks.
+   */
   readonly #entriesOf = async function* (
     this: StoreRelease,
     view: DriveView,
     files: readonly FileEntry[],
   ): AsyncGenerator<{ readonly file: FileEntry; readonly entry: FileInDrive }> {
+    await this.#guess()
     const unknown: FileEntry[] = []
     for (const file of files) {
-      const entry = this.#known.get(file.path)
-      if (entry) yield { file, entry: checked(entry, file) }
+      const entry = this.#known.get(file.path) ?? this.#guessed?.get(file.path)
+      if (entry && faultOf(entry, file) === null) yield { file, entry: entry as FileInDrive }
       else unknown.push(file)
     }
     for await (const { file, entry } of lookUp(view, unknown)) {
@@ -220,11 +248,17 @@ type FileInDrive = DriveEntry & { readonly blob: NonNullable<DriveEntry['blob']>
 
 /** The drive's entry of a file of the index. Throws HASH_MISMATCH when it cannot hold that file. */
 function checked(entry: DriveEntry | null, file: FileEntry): FileInDrive {
-  const { blob } = entry ?? { blob: null }
-  if (!entry || !blob) return mismatch(file, 'is not in the drive')
-  if (!blob.blockMap && blob.byteLength !== file.size)
-    mismatch(file, `has ${blob.byteLength} bytes in the drive, the index says ${file.size}`)
-  return { ...entry, blob }
+  const fault = faultOf(entry, file)
+  return fault === null ? (entry as FileInDrive) : mismatch(file, fault)
+}
+
+/** Why an entry of the drive cannot hold a file of the index; null when it may. */
+function faultOf(entry: DriveEntry | null, file: FileEntry): string | null {
+  const blob = entry?.blob ?? null
+  if (!blob) return 'is not in the drive'
+  return blob.blockMap || blob.byteLength === file.size
+    ? null
+    : `has ${blob.byteLength} bytes in the drive, the index says ${file.size}`
 }
 
 function mismatch(file: FileEntry, what: string): never {
