@@ -108,6 +108,7 @@ export class ContentStore {
         totalFiles: files.length,
       }
     }
+    await writer.flush()
     return results
   }
 
