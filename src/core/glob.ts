@@ -16,6 +16,12 @@ export function compilePattern(text: string, anywhere = false): PathPattern {
   if (pattern.startsWith('/')) pattern = pattern.slice(1)
   else if (anywhere && !pattern.includes('/')) pattern = `**/${pattern}`
   const parts = pattern.split('/').filter(part => part !== '' && part !== '.')
+  const name = parts.length === 2 && parts[0] === '**' ? parts[1]! : '**'
+  if (!/[*?]/.test(name)) {
+    // The most common kind by far, and every path is held against it.
+    const middle = `/${name}/`
+    return { text, matches: path => `/${path}/`.includes(middle) }
+  }
   return { text, matches: path => matchParts(parts, path.split('/')) }
 }
 
