@@ -1,4 +1,4 @@
-import { appendFile, readdir, writeFile } from 'node:fs/promises'
+import { appendFile, cp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Person, share } from '../helpers/cli.ts'
@@ -95,6 +95,62 @@ describe('rewritten history', () => {
     const { result } = await reader.json(['run', `${key}@3`], 5)
     expect(result.code).toBe('HISTORY_REWRITTEN')
     expect(await runsOf(reader)).toEqual([])
+  })
+
+  it('a drive that was truncated after it was read: refused by every verb, shown by log, kept on disk', async () => {
+    const { author, key, reader, stop } = await published()
+    await reader.json(['get', key, './there'])
+    await stop()
+    await tamper(author.home, key, async (drive, sign) => {
+      const { signature: _, ...record } = await recordIn(drive, 3)
+      await drive.truncate((await recordIn(drive, 2)).driveVersion + 1)
+      await drive.put('/data/notes.txt', Buffer.from('other\n'))
+      const bytes = sign({ ...record, driveVersion: drive.version })
+      await drive.put('/.repro/releases/3.json', bytes)
+    })
+    const { peer } = await share(author)
+    const forked = ['--peer', peer]
+    const { result } = await reader.json(['get', key, './again', ...forked], 5)
+    expect(result.code).toBe('HISTORY_REWRITTEN')
+    expect(result.message).toMatch(/truncated and written again \(fork 1\)/)
+    expect(result.message).toMatch(/fetched before is kept/)
+    for (const args of [
+      ['get', `${key}@3`, './again'],
+      ['get', `${key}@1`, './again'],
+      ['run', key],
+      ['run', `${key}@v3`],
+      ['ls', key],
+      ['ls', `${key}@2`],
+      ['inspect', key],
+      ['verify', key],
+      ['verify', `${key}@3`],
+    ]) {
+      const { result } = await reader.json(args, 5)
+      expect([...args, result.code]).toEqual([...args, 'HISTORY_REWRITTEN'])
+    }
+    expect(await runsOf(reader)).toEqual([])
+    const log = await reader.repro('log', key, '--offline')
+    expect(log.code).toBe(5)
+    expect(log.stdout.match(/not to be trusted/g)).toHaveLength(3)
+    expect((await reader.repro('verify', './there')).code).toBe(0)
+  })
+
+  it('the release of an author who wrote from two copies of a home: publish of the second asks first', async () => {
+    const { author, folder, key, reader, stop } = await published()
+    await reader.json(['get', key, './there'])
+    await stop()
+    const copy = new Person(join(author.folder, 'copy'), { env: { REPRO_BOOTSTRAP: 'none' } })
+    await cp(author.home, copy.home, { recursive: true })
+    const { result: refused } = await copy.json(['publish', folder], 1)
+    expect(refused.code).toBe('STORE_INVALID')
+    await rm(join(copy.home, 'store/CORESTORE'))
+    await writeFile(join(folder, 'data/notes.txt'), 'notes 4\n')
+    const { result: asked } = await copy.json(['publish', folder], 4)
+    expect(asked.code).toBe('SYNC_NEEDED')
+    const { peer } = await share(reader)
+    const env = { REPRO_PEERS: peer }
+    const synced = new Person(join(author.folder, 'copy'), { env })
+    expect((await synced.json(['publish', folder])).result).toMatchObject({ key, release: 4 })
   })
 
   it('a release that this reader saw with other content: exit 5', async () => {
