@@ -5,9 +5,11 @@ import Corestore from 'corestore'
 import Hyperdrive from 'hyperdrive'
 import { expect, onTestFinished, test } from 'vitest'
 import type { WorkRecord } from '../../schemas/index.ts'
+import { adoptOwnBundle, readOwnSecret } from '../../src/archive/own-bundles.ts'
 import type { Home } from '../../src/core/home.ts'
 import { parseKey } from '../../src/core/reference.ts'
 import type { HostPort, Settings } from '../../src/core/settings.ts'
+import { openSeed } from '../../src/system/seed.ts'
 import { codeOf, prepare, temporaryFolder } from '../archive/helpers.ts'
 import { newSettings, openTestHome, withNetwork } from '../helpers/homes.ts'
 
@@ -184,6 +186,29 @@ test('with nobody to ask and a home that knows of more, nothing is written', asy
   const { record: forced, records } = await publish(home, 3, record.key, true)
   expect(forced.release).toBe(2)
   expect(noteOf(records).join()).toMatch(/written without asking peers/)
+}, 60_000)
+
+test('an imported key first syncs, then writes; without a peer it does not write', async () => {
+  const settings = await newSettings({ listen })
+  const author = await openTestHome(settings)
+  const { record } = await publish(author, 1, null)
+  await publish(author, 2, record.key)
+  const { listening } = await author.share([])
+  const there = await newSettings({ waitMs: 500 })
+  const secret = (await readOwnSecret(settings.home, await openSeed(settings.home), record.key))!
+  await adoptOwnBundle(there.home, secret)
+  const alone = await openTestHome(there)
+  expect(await codeOf(publish(alone, 3, record.key))).toBe('SYNC_NEEDED')
+  await alone.close()
+  const near = await openTestHome(withNetwork(there, { peers: [listening!], waitMs: 8000 }))
+  const { record: third, records } = await publish(near, 3, record.key)
+  expect(third.release).toBe(3)
+  expect(noteOf(records).join()).toMatch(/took over \d+ blocks/)
+  const log = await near.log({ kind: 'key', key: record.key }, { network: 'never', history: 'all' })
+  expect(log.map(one => one.fault)).toEqual([null, null, null])
+  await near.close()
+  const later = await openTestHome(there)
+  expect((await publish(later, 4, record.key)).record.release).toBe(4)
 }, 60_000)
 
 test('a mark of this boot asks nobody: a process that was killed lost nothing', async () => {
