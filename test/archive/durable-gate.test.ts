@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import Corestore from 'corestore'
 import type Hypercore from 'hypercore'
+import type Hyperdrive from 'hyperdrive'
 import { expect, onTestFinished, test } from 'vitest'
 import { DurableGate, GATED_HYPERCORE } from '../../src/archive/durable-gate.ts'
-import { temporaryFolder } from './helpers.ts'
+import { openHome, publish, temporaryFolder } from './helpers.ts'
 
 const blocks = (count: number, size = 100) =>
   Array.from({ length: count }, (_, i) => Buffer.alloc(size, i))
@@ -146,4 +148,54 @@ test('a hostile peer that asks behind the gate gets nothing', async () => {
     })
   await settled()
   expect(answers).toEqual([])
+})
+
+interface Inside {
+  readonly drive: Hyperdrive & { readonly corestore: { readonly storage: Storage } }
+}
+interface Storage {
+  readonly db: { flush(): Promise<void> }
+}
+
+test('a stock peer that is connected during a publish has nothing before it is flushed, and the release right after', async () => {
+  const { store } = await openHome()
+  const bundle = await store.create()
+  await publish(bundle, { file: '1', big: randomBytes(300_000) })
+  const { drive } = bundle as unknown as Inside
+  const bytes = (await drive.getBlobs())!.core
+  const { db } = drive.corestore.storage
+  let durable = { tree: drive.core.length, bytes: bytes.length }
+  const { flush } = db
+  let flushes = 0
+  db.flush = async () => {
+    const now = { tree: drive.core.length, bytes: bytes.length }
+    await new Promise(resolve => setTimeout(resolve, 100))
+    await flush.call(db)
+    durable = now
+    flushes++
+  }
+
+  const reader = new Corestore(await temporaryFolder())
+  onTestFinished(() => reader.close())
+  const tree = reader.get({ key: drive.core.key })
+  const blobs = reader.get({ key: bytes.key })
+  await Promise.all([tree.ready(), blobs.ready()])
+  const left = store.replicate(true)
+  const right = reader.replicate(false)
+  for (const stream of [left, right]) stream.on('error', () => undefined)
+  left.pipe(right).pipe(left)
+  await until(() => tree.length === durable.tree && blobs.length === durable.bytes)
+  const early: string[] = []
+  tree.on('append', () => {
+    if (tree.length > durable.tree) early.push(`tree ${tree.length} > ${durable.tree}`)
+  })
+  blobs.on('append', () => {
+    if (blobs.length > durable.bytes) early.push(`bytes ${blobs.length} > ${durable.bytes}`)
+  })
+  await publish(bundle, { file: '2', big: randomBytes(600_000), more: randomBytes(200_000) })
+  expect(flushes).toBeGreaterThanOrEqual(2)
+  await until(() => tree.length === drive.core.length && blobs.length === bytes.length)
+  expect(early).toEqual([])
+  expect(durable).toEqual({ tree: drive.core.length, bytes: bytes.length })
+  expect(await blobs.get(bytes.length - 1)).toEqual(await bytes.get(bytes.length - 1))
 })
