@@ -9,6 +9,7 @@ interface Flags {
   readonly only?: readonly string[]
   readonly app?: string
   readonly force?: boolean
+  readonly rehash?: boolean
   readonly offline?: boolean
 }
 
@@ -22,6 +23,10 @@ export const get = defineCommand<Flags>({
       .option('--only <pattern>', 'fetch only these paths; may be repeated', collect)
       .option('--app <name>', 'fetch only what this app needs')
       .option('--force', 'replace files in the folder that were changed since they were fetched')
+      .option(
+        '--rehash',
+        'read again what is in the folder already, and replace what the disk damaged',
+      )
       .option('--offline', 'ask no peer')
   },
   async run({ args, flags }, context) {
@@ -31,6 +36,7 @@ export const get = defineCommand<Flags>({
       ...(flags.only === undefined ? {} : { only: flags.only }),
       ...(flags.app === undefined ? {} : { app: flags.app }),
       ...(flags.force ? { force: true } : {}),
+      ...(flags.rehash ? { rehash: true } : {}),
       ...(flags.offline ? { offline: true } : {}),
     })
     const got = await context.follow(work, { live: true })

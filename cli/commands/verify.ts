@@ -1,7 +1,7 @@
 import { ExitCode } from '../../src/core/exit-codes.ts'
 import { parseReference } from '../../src/core/reference.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
-import { type Repair, repair } from '../../src/daemon/operations/repair.ts'
+import type { Repair } from '../../src/daemon/operations/repair.ts'
 import { verify as rehash, type VerifyResult } from '../../src/daemon/operations/verify.ts'
 import { defineCommand } from '../command.ts'
 import type { Output } from '../render/output.ts'
@@ -29,6 +29,8 @@ export const verify = defineCommand<Flags>({
     let repairs: readonly Repair[] = []
     let result: VerifyResult
     if (flags.repair) {
+      // Only a repair opens the store of a folder's release, and loads what that takes.
+      const { repair } = await import('../../src/daemon/operations/repair.ts')
       const done = await context.follow(repair(settings, target, { signal }), {
         resultSaysAll: true,
       })

@@ -62,9 +62,7 @@ export class DriveView {
    * A guess at the entries by path, from one reading of all that is here: newer puts hide older ones, deletions are not
    * seen. Null when there are more blocks than that, or they cannot be read at once. `whole` when every block is here.
    */
-  async guess(
-    mostBlocks: number,
-  ): Promise<{
+  async guess(mostBlocks: number): Promise<{
     readonly entries: ReadonlyMap<string, DriveEntry>
     readonly whole: boolean
   } | null> {

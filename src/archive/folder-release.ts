@@ -1,5 +1,5 @@
-import { constants } from 'node:fs'
-import { lstat, open, readFile } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { lstat, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type CheckoutFile,
@@ -35,7 +35,7 @@ export interface FolderRelease extends ReleaseSource {
 
 /** What `get` noted in a folder, or null when it wrote none. Throws RECORD_INVALID. */
 export async function readCheckoutState(folder: string): Promise<CheckoutFile | null> {
-  const bytes = await readSmall(join(folder, CHECKOUT_PATH), MAX_CHECKOUT_BYTES)
+  const bytes = readSmall(join(folder, CHECKOUT_PATH), MAX_CHECKOUT_BYTES)
   if (!bytes) return null
   const parsed = checkoutFile.safeParse(parseJson(bytes))
   if (!parsed.success)
@@ -51,7 +51,7 @@ export async function readCheckoutState(folder: string): Promise<CheckoutFile | 
  */
 export async function openFolderRelease(folder: string): Promise<FolderRelease> {
   const state = await readCheckoutState(folder)
-  const bytes = await readSmall(join(folder, MANIFEST_PATH), MAX_MANIFEST_BYTES)
+  const bytes = readSmall(join(folder, MANIFEST_PATH), MAX_MANIFEST_BYTES)
   if (state && !bytes) assertComplete(folder, state)
   if (!state || !bytes)
     fail('NOT_FOUND', `"${folder}" holds no fetched release`, {
@@ -64,7 +64,7 @@ export async function openFolderRelease(folder: string): Promise<FolderRelease> 
 /** The text of an index segment beside a checkout, not yet checked; null when it is not there. */
 export async function readFolderSegment(folder: string, blake3: string): Promise<string | null> {
   if (!/^[0-9a-f]{64}$/.test(blake3)) return null
-  const bytes = await readSmall(join(folder, segmentPath(blake3)), MAX_SEGMENT_BYTES)
+  const bytes = readSmall(join(folder, segmentPath(blake3)), MAX_SEGMENT_BYTES)
   return bytes?.toString('utf8') ?? null
 }
 
@@ -84,7 +84,7 @@ async function readRecord(
   state: CheckoutFile,
 ): Promise<ReleaseRecord> {
   const path = join(folder, recordPath(release))
-  const bytes = await readSmall(path, MAX_RECORD_BYTES)
+  const bytes = readSmall(path, MAX_RECORD_BYTES)
   if (!bytes) fail('RECORD_INVALID', `the release record "${path}" is missing`)
   const expected = { release, ...(state.key === null ? {} : { key: state.key }) }
   return await checkRecord(bytes.toString('utf8'), expected)
@@ -158,17 +158,27 @@ class CheckedFolder implements FolderRelease {
   }
 }
 
-/** A small regular file, not through a link; null when it is not there. */
-async function readSmall(path: string, maxBytes: number): Promise<Buffer | null> {
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
+/** A small regular file, not through a link; null when it is not there. An index has many: read without waiting. */
+function readSmall(path: string, maxBytes: number): Buffer | null {
+  let file: number
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null
+    if (code === 'ELOOP' || code === 'ENXIO')
+      fail('RECORD_INVALID', `"${path}" is no regular file`, { cause: error })
     throw error
-  })
-  if (!stats) return null
-  if (!stats.isFile()) fail('RECORD_INVALID', `"${path}" is no regular file`)
-  if (stats.size > maxBytes)
-    fail('RECORD_INVALID', `"${path}" has ${stats.size} bytes, at most ${maxBytes} are read`)
-  return await readFile(path)
+  }
+  try {
+    const stats = fstatSync(file)
+    if (!stats.isFile()) fail('RECORD_INVALID', `"${path}" is no regular file`)
+    if (stats.size > maxBytes)
+      fail('RECORD_INVALID', `"${path}" has ${stats.size} bytes, at most ${maxBytes} are read`)
+    return readFileSync(file)
+  } finally {
+    closeSync(file)
+  }
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -43,8 +43,9 @@ export function assertArchivePath(path: string): void {
 
 /** True for `.repro` and everything below it, whatever the case or Unicode form. */
 export function isReserved(path: string): boolean {
-  const first = path.split('/', 1)[0]!.normalize('NFKC').toLowerCase()
-  return first === RESERVED
+  const first = path.split('/', 1)[0]!
+  const plain = /^[\u0020-\u007e]*$/.test(first) ? first : first.normalize('NFKC')
+  return plain.toLowerCase() === RESERVED
 }
 
 /**

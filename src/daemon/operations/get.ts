@@ -15,6 +15,8 @@ export interface GetOptions {
   readonly app?: string
   /** Replaces what the user changed in the folder. */
   readonly force?: boolean
+  /** Reads what is in the folder already, whatever was noted of it when it was written. */
+  readonly rehash?: boolean
   /** Asks no peer. */
   readonly offline?: boolean
   readonly signal?: AbortSignal
@@ -48,7 +50,7 @@ export async function* get(
     fail('USAGE', `"${reference.path}" is a folder: it is here already`, {
       hints: ['give the key of a bundle'],
     })
-  const { signal, force, offline } = options
+  const { signal, force, rehash, offline } = options
   const how = { network: offline ? 'never' : 'newest', ...(signal ? { signal } : {}) } as const
   return yield* withSource(settings, reference, how, async function* (source) {
     const filter = wanted(source, options)
@@ -56,6 +58,7 @@ export async function* get(
     const done = yield* checkoutRelease(source, folder ?? source.manifest.name, {
       ...(filter ? { filter } : {}),
       ...(force ? { force } : {}),
+      ...(rehash ? { rehash } : {}),
       ...(signal ? { signal } : {}),
     })
     return {
