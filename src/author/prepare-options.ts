@@ -1,5 +1,17 @@
+import type { ManifestFile } from '../core/manifest-file.ts'
 import type { Settings } from '../core/settings.ts'
+import type { StatCache } from '../system/stat-cache.ts'
 import type { Ingest } from './hash-tree.ts'
+import type { Tree } from './walk.ts'
+
+/** What a first look at a folder gives. */
+export interface Survey {
+  /** Its real path. */
+  readonly root: string
+  readonly known: StatCache
+  readonly file: ManifestFile
+  readonly tree: Tree
+}
 
 export interface PrepareOptions {
   readonly settings: Pick<Settings, 'cache'>
@@ -15,6 +27,8 @@ export interface PrepareOptions {
    * checked without their hashes. Default: only hashes.
    */
   readonly ingest?: Ingest
+  /** A first look that was begun before, while something else had to be waited for. */
+  readonly survey?: Promise<Survey>
   /** The clock, for tests. */
   readonly now?: () => Date
 }

@@ -16,7 +16,7 @@ import { changed, hashTree } from './hash-tree.ts'
 import { imageSourcePaths } from './image-source.ts'
 import { imageTreeFiles, prepareImages, resolvedImages } from './images.ts'
 import { keepKnown, openKnown } from './known-files.ts'
-import type { PrepareOptions } from './prepare-options.ts'
+import type { PrepareOptions, Survey } from './prepare-options.ts'
 import { preparedBundle } from './prepared.ts'
 import { MANIFEST_NAME, readManifestFile } from './read-manifest.ts'
 import { readRecorded, staleExpectations } from './recorded.ts'
@@ -37,10 +37,7 @@ export async function* prepareBundle(
 ): AsyncGenerator<WorkRecord, PreparedBundle> {
   const { signal, ingest } = options
   const publishing = options.purpose === 'publish'
-  const root = await openFolder(folder)
-  const known = await openKnown(root, options)
-  const file = await readManifestFile(join(root, MANIFEST_NAME), MANIFEST_NAME)
-  const tree = await walkFolder(root, file, signal)
+  const { root, known, file, tree } = await (options.survey ?? surveyFolder(folder, options))
   const allowed = file.manifest.allowSecrets ?? []
   const secrets = publishing ? await findSecrets(tree.files, allowed, { known, signal }) : []
   throwFaults([...tree.faults, ...secrets])
@@ -78,6 +75,20 @@ export async function openFolder(folder: string): Promise<string> {
   })
   if (!(await lstat(root)).isDirectory()) fail('NOT_FOUND', `"${folder}" is no folder`)
   return root
+}
+
+/**
+ * The first look at a folder: its manifest and what lies in it. Throws NOT_FOUND, READ_FAILED, MANIFEST_MISSING,
+ * MANIFEST_INVALID, INTERRUPTED; faults of the tree are in it.
+ */
+export async function surveyFolder(
+  folder: string,
+  options: Pick<PrepareOptions, 'settings' | 'rehash' | 'now' | 'signal'>,
+): Promise<Survey> {
+  const root = await openFolder(folder)
+  const known = await openKnown(root, options)
+  const file = await readManifestFile(join(root, MANIFEST_NAME), MANIFEST_NAME)
+  return { root, known, file, tree: await walkFolder(root, file, options.signal) }
 }
 
 /** Walks a folder as its manifest wants it. */

@@ -4,9 +4,10 @@ import type { Home, PublishResult, PublishSession } from '../core/home.ts'
 import type { PreparedBundle } from '../core/prepared-bundle.ts'
 import { assertTag, tagTaken } from '../core/release-tag.ts'
 import type { Settings } from '../core/settings.ts'
-import { bundleFilePath, writableKey, writeBundleFile } from './bundle-file.ts'
+import { bundleFilePath, readBundleFile, writableKey, writeBundleFile } from './bundle-file.ts'
 import { formatCitation } from './citation.ts'
 import { openFolder, prepareBundle } from './prepare.ts'
+import type { Survey } from './prepare-options.ts'
 
 export interface PublishFolderOptions {
   readonly settings: Pick<Settings, 'cache'>
@@ -21,6 +22,8 @@ export interface PublishFolderOptions {
   readonly inPlace?: boolean
   /** Writes although peers may have more of the bundle than is here. */
   readonly unsynced?: boolean
+  /** A first look at the folder that was begun while the home was opened. */
+  readonly survey?: Promise<Survey>
   readonly signal?: AbortSignal
   /** The clock, for tests. */
   readonly now?: () => Date
@@ -73,6 +76,7 @@ export async function* publishFolder(
       },
       ...(options.recapture ? { recapture: true } : {}),
       ...(options.rehash ? { rehash: true } : {}),
+      ...(options.survey ? { survey: options.survey } : {}),
       ...(options.now ? { now: options.now } : {}),
       ...(signal ? { signal } : {}),
     })
@@ -125,6 +129,9 @@ async function noteBundle(
   root: string,
   bundle: { key: string; release: number; contentHash: string },
 ): Promise<void> {
+  const noted = await readBundleFile(root).catch(() => null)
+  const { key, release, contentHash } = bundle
+  if (noted?.key === key && noted.release === release && noted.contentHash === contentHash) return
   try {
     await writeBundleFile(root, bundle)
   } catch (cause) {
