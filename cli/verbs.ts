@@ -100,6 +100,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/rm.ts')).rm,
   },
   {
+    name: 'repair',
+    summary: 'make anew what can be made anew: the block index of a bundle',
+    load: async () => (await import('./commands/repair.ts')).repair,
+  },
+  {
     name: 'key',
     summary: "save a bundle's key to a file, or restore it from one",
     load: async () => (await import('./commands/key.ts')).key,

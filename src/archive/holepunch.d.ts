@@ -60,6 +60,7 @@ declare module 'hypercore' {
     readonly state: {
       readonly roots: readonly { readonly index: number; readonly size: number }[]
       readonly storage: {
+        readonly db: unknown
         readonly core: { readonly corePointer: number; readonly dataPointer: number }
         read(): {
           getTreeNode(index: number): Promise<{ size: number; hash: Buffer } | null>

@@ -11,6 +11,7 @@ import type { BundleStore } from '../store.ts'
 import { clearAll, clearOthers } from './clear-blocks.ts'
 import { compactStore } from './compact-store.ts'
 import { blocksOnlyHere } from './held-by-peers.ts'
+import { rebuildIndex } from './rebuild-index.ts'
 import type { RepairableBundle } from './repair-bundle.ts'
 import { surveyBundle } from './survey.ts'
 
@@ -104,6 +105,17 @@ export class StoreKeeper {
     return usage.storedBytes
   }
 
+  /** Makes the block index of an own bundle anew; gives the number of blocks it knows. Throws KEY_NOT_WRITABLE. */
+  async rebuildIndex(key: string, signal?: AbortSignal): Promise<number> {
+    const bundle = await this.#bundles.open(key)
+    if (!bundle.writable)
+      fail('KEY_NOT_WRITABLE', `only a bundle that this home can write has a block index`, {
+        hints: [`repro verify ${key} --repair`],
+      })
+    return await rebuildIndex(this.#home, bundle, signal)
+  }
+
+  /** The bundle of a key, to be repaired. */
   async repairable(key: string): Promise<RepairableBundle> {
     return await this.#bundles.open(key)
   }

@@ -47,6 +47,28 @@ export async function* repair(
   }
 }
 
+export interface RebuiltIndex {
+  readonly key: string
+  /** How many blocks the index knows now. */
+  readonly blocks: number
+}
+
+/** Makes the block index of an own bundle anew. Throws NOT_FOUND, KEY_NOT_WRITABLE, STORE_BUSY. */
+export async function repairIndex(
+  settings: Settings,
+  ref: string,
+  { signal }: RepairOptions = {},
+): Promise<RebuiltIndex> {
+  const housekeeper = await Housekeeper.open(settings)
+  try {
+    const { key } = await housekeeper.resolve(parseReference(ref))
+    await housekeeper.keeper.assertKnown(key)
+    return { key, blocks: await housekeeper.keeper.rebuildIndex(key, signal) }
+  } finally {
+    await housekeeper.close()
+  }
+}
+
 async function* repairStored(
   housekeeper: Housekeeper,
   { key, ...selection }: KeyReference,
