@@ -129,6 +129,17 @@ export class ContentStore {
     }
   }
 
+  /** The bytes of a content that is one block with this BLAKE3, or null where none is known. */
+  async read(blake3: string): Promise<Buffer | null> {
+    await this.#open()
+    const digest = Buffer.from(blake3, 'hex')
+    for (const block of this.#index!.table.find(digest)) {
+      const bytes = await this.#options.core.get(block, { wait: false }).catch(() => null)
+      if (bytes && blake3Digest(bytes).equals(digest)) return bytes
+    }
+    return null
+  }
+
   has(blake3: string): boolean {
     return this.#blobs.has(blake3)
   }

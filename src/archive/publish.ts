@@ -94,6 +94,7 @@ export async function* publishRelease(
     newest,
     prepared,
     new Patience(host.bundle, { stallMs: 0 }),
+    hash => contents.read(hash),
   )
   yield* storeMissing(work, change, prepared)
   yield* writeTree(work, change)

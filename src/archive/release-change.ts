@@ -29,20 +29,26 @@ const LOOKUPS_AT_ONCE = 32
 
 /**
  * Compares the head of a drive with a prepared bundle: by the index of the newest release, of which only segments that
- * changed are read, and by what was written after it, which a publish that was cut off left there.
+ * changed are read, and by what was written after it, which a publish that was cut off left there. `readBlock` gives a
+ * segment by its BLAKE3 alone, where it can: that is many times faster than to look it up in the tree.
  */
 export async function planChange(
   drive: Hyperdrive,
   newest: ReleaseRecord | null,
   prepared: PreparedBundle,
   patience: Patience,
+  readBlock: (blake3: string) => Promise<Buffer | null>,
 ): Promise<ReleaseChange> {
   const released = new DriveView(drive, newest?.driveVersion ?? 1, patience)
   try {
     const left = await leftovers(drive, newest, patience)
     const old = newest ? await indexRootOf(released, newest) : null
-    const readOld = async (hash: string) =>
-      (await released.read(segmentPath(hash), MAX_SEGMENT_BYTES))?.toString() ?? null
+    const readOld = async (hash: string) => {
+      const known = await readBlock(hash)
+      return (
+        (known ?? (await released.read(segmentPath(hash), MAX_SEGMENT_BYTES)))?.toString() ?? null
+      )
+    }
     const diff = await diffIndex(old, readOld, prepared)
     const put = new Map<string, Wanted>()
     const remove = new Set<string>()
