@@ -25,7 +25,7 @@ import { type FoundFork, onFork } from './fork-guard.ts'
 import { History, treeHashAt } from './history.ts'
 import { Mutex } from './mutex.ts'
 import { type BundleKeys, mustSyncFirst, noteMustSync } from './own-bundles.ts'
-import { catchUpCores, fetchBlocks } from './own-sync.ts'
+import { catchUpCores, endRecovery, fetchBlocks, isRecovering } from './own-sync.ts'
 import { Patience, type PeerView } from './patience.ts'
 import type { PublishHost } from './publish.ts'
 import { StoreSession } from './publish-session.ts'
@@ -227,7 +227,10 @@ export class DriveBundle implements Bundle, PeerView {
     if (!this.#keys || this.#writing) return null
     if (await mustSyncFirst(this.#home, this.key)) return 'imported'
     if (this.drive.core.length < (await this.#seenLength())) return 'store-behind'
-    return (await lastWrite(this.#home, this.key)) === 'machine-stopped' ? 'machine-stopped' : null
+    const stopped =
+      this.#cores().some(isRecovering) ||
+      (await lastWrite(this.#home, this.key)) === 'machine-stopped'
+    return stopped ? 'machine-stopped' : null
   }
 
   async catchUp(options: { signal?: AbortSignal; timeoutMs: number }): Promise<CaughtUp> {
@@ -260,6 +263,12 @@ export class DriveBundle implements Bundle, PeerView {
   async #beginWriting(): Promise<void> {
     await markWriting(this.#home, this.key)
     await noteMustSync(this.#home, this.key, false)
+    for (const core of this.#cores()) await endRecovery(core)
+  }
+
+  #cores(): Hypercore[] {
+    const { core, blobs } = this.drive
+    return blobs ? [core, blobs.core] : [core]
   }
 
   /** Records, manifest and index: what publishing needs of a bundle whose files are elsewhere. */

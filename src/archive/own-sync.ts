@@ -46,4 +46,26 @@ export async function fetchBlocks(
     if (!(await core.has(index))) await patience.wait(core.get(index))
 }
 
+interface Recovering {
+  readonly header: { readonly hints: { recovering: number } }
+  hintsChanged: boolean
+  flushHints(): Promise<void>
+}
+
+const coreOf = (hypercore: Hypercore) => (hypercore as unknown as { core: Recovering }).core
+
+/** Whether hypercore-storage threw away a damaged log of writes: Hypercore then waits for peers before it appends. */
+export function isRecovering(hypercore: Hypercore): boolean {
+  return coreOf(hypercore).header.hints.recovering > 0
+}
+
+/** Ends that: the caller asked peers, or takes the risk. */
+export async function endRecovery(hypercore: Hypercore): Promise<void> {
+  const core = coreOf(hypercore)
+  if (core.header.hints.recovering === 0) return
+  core.header.hints.recovering = 0
+  core.hintsChanged = true
+  await core.flushHints()
+}
+
 const lengthsOf = (cores: readonly Hypercore[]) => cores.reduce((sum, core) => sum + core.length, 0)

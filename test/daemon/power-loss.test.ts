@@ -2,6 +2,7 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import Corestore from 'corestore'
+import HypercoreStorage from 'hypercore-storage'
 import Hyperdrive from 'hyperdrive'
 import { expect, onTestFinished, test } from 'vitest'
 import type { WorkRecord } from '../../schemas/index.ts'
@@ -238,3 +239,18 @@ test('a mark that cannot be read counts as a stop of the machine', async () => {
   const { records } = await publish(again, 2, record.key)
   expect(noteOf(records).join()).toMatch(/no peer answered/)
 }, 30_000)
+
+test('a store whose log of writes was thrown away does not wait for peers for ever', async () => {
+  const settings = await newSettings()
+  const home = await openTestHome(settings)
+  const { record } = await publish(home, 1, null)
+  await home.close()
+  const storage = new HypercoreStorage(join(settings.home, 'store'))
+  await storage.ready()
+  await (storage as unknown as { setRecovering(): Promise<void> }).setRecovering()
+  await storage.close()
+  const again = await openTestHome(withNetwork(settings, { waitMs: 300 }))
+  const { record: second, records } = await publish(again, 2, record.key)
+  expect(second.release).toBe(2)
+  expect(noteOf(records).join()).toMatch(/no peer answered/)
+}, 20_000)
