@@ -9,6 +9,7 @@ import type { Seed } from '../system/seed.ts'
 import { syncFiles } from '../system/sync-files.ts'
 import { noteAdoptedStore } from './adopted-store.ts'
 import { blockFilesOf, openBlockStorage } from './block-files/open-block-storage.ts'
+import { withdrawDamaged } from './block-files/withdraw.ts'
 import type { Bundle, BundleStore } from './bundle.ts'
 import { DriveBundle } from './drive-bundle.ts'
 import { guardCore, type WatchedCore } from './fork-guard.ts'
@@ -40,6 +41,7 @@ export class CorestoreBundles implements BundleStore {
       store = new Corestore(storage, { primaryKey: seed.derive('store'), unsafe: true })
       store.watch(core => guardCore(core as WatchedCore))
       await store.ready()
+      withdrawDamaged(store)
       const bundles = new CorestoreBundles(home, seed, store)
       await bundles.#recover()
       return bundles

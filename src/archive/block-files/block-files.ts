@@ -1,31 +1,31 @@
 import type Hypercore from 'hypercore'
-import type { Change } from 'hypercore-storage/lib/view.js'
-import type { Database } from 'rocksdb-native'
+import type { Database } from 'hypercore-storage'
 import { blake3Digest } from '../../system/blake3.ts'
 import { storeError } from '../store-errors.ts'
-import { type BlockSource, takeNote } from './block-notes.ts'
+import { takeNote } from './block-notes.ts'
 import { BlockReader } from './block-reader.ts'
 import { BlockWriter, blockFile } from './block-writer.ts'
+import {
+  type CompactOptions,
+  type CompactResult,
+  type CompactRoom,
+  compactBlocks,
+} from './compaction.ts'
 import { type BlockExtent, readExtents } from './extents.ts'
 import { type BlockFault, BlockFaults } from './faults.ts'
 import { type Mark, markTagged } from './mark.ts'
+import type { NewBlock, PendingBlock } from './new-block.ts'
 import { SharedLock } from './shared-lock.ts'
 import { SourceTable } from './source-table.ts'
 import { encodeInline, encodePointer, MAX_BLOCK_BYTES, OUTSIDE_BYTES } from './stored-value.ts'
-
-/** A block of a transaction that still has to get its pointer. */
-export interface NewBlock {
-  readonly bytes: Uint8Array
-  readonly blake3: Buffer
-  readonly source: BlockSource | undefined
-}
-export type PendingBlock = NewBlock & { readonly change: Change }
+import { type BlockUsage, measureFiles, sumUsage } from './usage.ts'
 
 export interface BlockFilesParts {
   readonly folder: string
   readonly db: Database
   readonly mark: Mark
-  readonly readOnly: boolean
+  /** How many data pointers the store has. */
+  countDataPointers(): Promise<number>
   /** False: new blocks go into RocksDB, tagged; what lies outside stays readable. */
   readonly outside: boolean
   readonly fileBytes?: number | undefined
@@ -42,6 +42,10 @@ export class BlockFiles {
   readonly #pointers = new SharedLock()
   /** How many transactions have bytes in a block file that no pointer in RocksDB names yet. */
   readonly #unsettled = new Map<number, number>()
+  /** Removed by a compaction, and still open. */
+  readonly #retired = new Set<number>()
+  #unservable: (dataPointer: number, index: number) => void = () => undefined
+  #compacting: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: BlockFilesParts, writer: BlockWriter) {
     this.#parts = parts
@@ -81,13 +85,34 @@ export class BlockFiles {
     return await this.#extents(core, indexes)
   }
 
-  /** BLAKE3 of the stored bytes of each block, null for one that is not here; only small blocks are read. */
+  /**
+   * BLAKE3 of the stored bytes of each block, null for one that is not here, and for one in an author's file that went away
+   * or changed; only small blocks are read.
+   */
   async digests(core: Hypercore, indexes: readonly number[]): Promise<(Buffer | null)[]> {
-    const extents = await this.#extents(core, indexes)
+    const extents = await this.#extents(core, indexes, id => this.#sources.unchanged(id))
     return extents.map(one => one && (one.blake3 ?? blake3Digest((one as { bytes: Buffer }).bytes)))
   }
 
+  /** What the blocks of this store take on disk; reads every pointer. */
+  async usage(): Promise<BlockUsage> {
+    const { db, folder } = this.#parts
+    return sumUsage(await measureFiles(db, await this.#parts.countDataPointers(), folder))
+  }
+
+  /**
+   * Gives disk back: what no block points at any more. Extents that were asked for before are not
+   * valid after. Throws DISK_FULL, WRITE_FAILED, and INTERRUPTED when the signal was given.
+   */
+  async compact(options: CompactOptions = {}): Promise<CompactResult> {
+    const before = this.#compacting
+    const now = before.then(() => this.#compact(options))
+    this.#compacting = now.catch(() => undefined)
+    return await now
+  }
+
   async close(): Promise<void> {
+    await this.#compacting
     await this.#writer.close()
     await this.#reader.close()
   }
@@ -120,20 +145,49 @@ export class BlockFiles {
     return result
   }
 
-  /** The bytes of a block, given its key and its value in RocksDB. Rejects with BLOCK_DAMAGED. */
-  async read(
-    key: Buffer,
-    stored: Promise<Buffer | null>,
-    forPeer: boolean,
-  ): Promise<Buffer | null> {
+  /**
+   * The bytes of a block, given its key and its value in RocksDB. What is damaged is null for a peer,
+   * who asks others then; else it rejects with BLOCK_DAMAGED.
+   */
+  async read(key: Buffer, stored: Promise<Buffer | null>): Promise<Buffer | null> {
     const done = this.#reader.begin()
     try {
       const value = await stored
       if (value === null || !markTagged(this.#parts.mark, key)) return value
-      return await this.#reader.bytes(value, forPeer)
+      return await this.#reader.bytes(value)
     } finally {
       done()
     }
+  }
+
+  /** The bytes of a value that RocksDB has for a block. Throws BLOCK_DAMAGED. */
+  async bytes(value: Buffer): Promise<Buffer> {
+    return this.#parts.mark.tagged === 'none' ? value : await this.#reader.bytes(value)
+  }
+
+  /** Like `read` for a peer: what is damaged is not here for it, and `onUnservable` hears of it. */
+  async readForPeer(
+    key: Buffer,
+    stored: Promise<Buffer | null>,
+    dataPointer: number,
+    index: number,
+  ): Promise<Buffer | null> {
+    try {
+      return await this.read(key, stored)
+    } catch {
+      this.#unservable(dataPointer, index)
+      return null
+    }
+  }
+
+  /** `listen` is called with the data and the index of each block that a peer asked for and that is damaged. */
+  onUnservable(listen: (dataPointer: number, index: number) => void): void {
+    this.#unservable = listen
+  }
+
+  /** Counts a reader that holds on to pointers; what it returns ends that. */
+  beginReading(): () => void {
+    return this.#reader.begin()
   }
 
   /** Runs `work`, which writes pointers, while no blocks are being moved. */
@@ -155,11 +209,49 @@ export class BlockFiles {
     return id
   }
 
-  async #extents(core: Hypercore, indexes: readonly number[]): Promise<(BlockExtent | null)[]> {
+  async #compact(options: CompactOptions): Promise<CompactResult> {
+    await this.#dropRetired()
+    const { db, folder } = this.#parts
+    const room: CompactRoom = {
+      db,
+      folder,
+      countDataPointers: () => this.#parts.countDataPointers(),
+      newest: () => this.#writer.newest,
+      roll: () => this.#writer.roll(),
+      isUnsettled: id => (this.#unsettled.get(id) ?? 0) > 0,
+      read: pointer => this.#reader.outside(pointer),
+      write: (blocks, settle) => this.write(blocks, false, settle),
+      sync: () => this.sync(),
+      alone: work => this.#pointers.alone(work),
+      retire: async (id, remove) => {
+        await this.#reader.hold(id)
+        this.#retired.add(id)
+        await remove()
+        void this.#reader.settled().then(() => this.#dropRetired())
+      },
+    }
+    return await compactBlocks(room, options).catch(error => {
+      throw storeError(error, folder, folder)
+    })
+  }
+
+  /** Snapshots may still point into removed files: these stay open until no snapshot is. */
+  async #dropRetired(): Promise<void> {
+    if (this.#parts.db._state.sessions.some(session => session._snapshot !== null)) return
+    const ids = [...this.#retired]
+    this.#retired.clear()
+    for (const id of ids) await this.#reader.drop(id)
+  }
+
+  async #extents(
+    core: Hypercore,
+    indexes: readonly number[],
+    source = async (id: number) => (await this.#sources.byId(id))?.path ?? null,
+  ): Promise<(BlockExtent | null)[]> {
     return await readExtents(core, indexes, {
       tagged: key => markTagged(this.#parts.mark, key),
       file: id => blockFile(this.#parts.folder, id),
-      source: async id => (await this.#sources.byId(id))?.path ?? null,
+      source,
     })
   }
 

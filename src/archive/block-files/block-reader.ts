@@ -13,6 +13,8 @@ export class BlockReader {
   readonly #sources: SourceTable
   readonly #faults: BlockFaults
   readonly #files = new OpenFiles(OPEN_FILES)
+  /** Files of the author's are not kept open: their disk may be removed. */
+  readonly #sourceFiles = new OpenFiles(0)
   #reads = new Set<Promise<void>>()
 
   constructor(folder: string, sources: SourceTable, faults: BlockFaults) {
@@ -39,17 +41,13 @@ export class BlockReader {
     await Promise.all(this.#reads)
   }
 
-  /** The bytes of `value`. A damaged block is null `forPeer`, who asks others then; else BLOCK_DAMAGED. */
-  async bytes(value: Buffer, forPeer: boolean): Promise<Buffer | null> {
+  /** The bytes of `value`. Throws BLOCK_DAMAGED. */
+  async bytes(value: Buffer): Promise<Buffer> {
     const stored = decodeValue(value)
     if (stored.kind === 'inline') return stored.bytes
-    try {
-      if (stored.kind === 'invalid') throw this.#fault('the database of the store', 0, 0, 'damaged')
-      return await this.outside(stored)
-    } catch (error) {
-      if (forPeer) return null
-      throw error
-    }
+    if (stored.kind === 'invalid')
+      throw this.#fault('the database of the store', 0, value.length, 'damaged')
+    return await this.outside(stored)
   }
 
   /** The bytes that `pointer` names. Throws BLOCK_DAMAGED. */
@@ -61,7 +59,7 @@ export class BlockReader {
     const path = source?.path ?? blockFile(this.#folder, id)
     let bytes: Buffer | null
     try {
-      bytes = await this.#files.read(path, offset, length)
+      bytes = await (source ? this.#sourceFiles : this.#files).read(path, offset, length)
     } catch (error) {
       throw this.#fault(path, offset, length, source ? 'source missing' : 'missing', error)
     }
@@ -80,6 +78,7 @@ export class BlockReader {
 
   async close(): Promise<void> {
     await this.#files.close()
+    await this.#sourceFiles.close()
   }
 
   #fault(

@@ -2,7 +2,7 @@ import type Hypercore from 'hypercore'
 import type { HypercoreStorage } from 'hypercore-storage'
 import { core as keys } from 'hypercore-storage/lib/keys.js'
 import { dataPointerOf } from './data-pointer.ts'
-import { decodeValue } from './stored-value.ts'
+import { decodeValue, type StoredValue } from './stored-value.ts'
 
 /** Where the stored bytes of a block lie (those of an encrypted core are encrypted). */
 export type BlockExtent = {
@@ -27,29 +27,40 @@ export async function readExtents(
   await core.ready()
   const { storage } = (core as unknown as { state: { storage: HypercoreStorage } }).state
   const reader = storage.read()
-  const values = indexes.map(index => {
-    const key = keys.block(dataPointerOf(reader.core, index), index)
-    return { tagged: places.tagged(key), value: reader.view.get(reader.read, key) }
-  })
+  const wanted = indexes.map(index => keys.block(dataPointerOf(reader.core, index), index))
+  const reading = Promise.all(wanted.map(key => reader.view.get(reader.read, key)))
   reader.tryFlush()
-  const extents: (BlockExtent | null)[] = []
-  for (const [at, { tagged, value }] of values.entries())
-    extents.push(await extentOf(indexes[at]!, await value, tagged, places))
-  return extents
+  const values = await reading
+  const stored = values.map((value, at) => storedIn(value, places.tagged(wanted[at]!)))
+  const sources = await sourcePaths(stored, places)
+  return stored.map((one, at) => extentOf(indexes[at]!, one, places, sources))
 }
 
-async function extentOf(
-  block: number,
-  value: Buffer | null,
-  tagged: boolean,
-  places: Places,
-): Promise<BlockExtent | null> {
+function storedIn(value: Buffer | null, tagged: boolean): StoredValue | null {
   if (value === null) return null
-  const stored = tagged ? decodeValue(value) : ({ kind: 'inline', bytes: value } as const)
-  if (stored.kind === 'invalid') return null
+  return tagged ? decodeValue(value) : { kind: 'inline', bytes: value }
+}
+
+async function sourcePaths(
+  stored: readonly (StoredValue | null)[],
+  places: Places,
+): Promise<Map<number, string | null>> {
+  const paths = new Map<number, string | null>()
+  for (const one of stored)
+    if (one?.kind === 'source' && !paths.has(one.id)) paths.set(one.id, await places.source(one.id))
+  return paths
+}
+
+function extentOf(
+  block: number,
+  stored: StoredValue | null,
+  places: Places,
+  sources: ReadonlyMap<number, string | null>,
+): BlockExtent | null {
+  if (stored === null || stored.kind === 'invalid') return null
   if (stored.kind === 'inline')
     return { block, length: stored.bytes.length, blake3: null, bytes: stored.bytes }
-  const { offset, length, blake3 } = stored
-  const path = stored.kind === 'file' ? places.file(stored.id) : await places.source(stored.id)
-  return path === null ? null : { block, length, blake3, path, offset }
+  const { id, offset, length, blake3 } = stored
+  const path = stored.kind === 'file' ? places.file(id) : sources.get(id)
+  return path == null ? null : { block, length, blake3, path, offset }
 }

@@ -1,37 +1,7 @@
 /** The inner parts of hypercore-storage 3.3.1 that block files are laid under, and no others. */
 
-declare module 'rocksdb-native' {
-  export interface ReadBatch {
-    readonly _db: Database | null
-    get(key: Buffer): Promise<Buffer | null>
-    tryFlush(): void
-    destroy(): void
-  }
-  export interface WriteBatch {
-    tryPut(key: Buffer, value: Buffer): void
-    tryDelete(key: Buffer): void
-    flush(): Promise<void>
-  }
-  /** One session of a database; all sessions of it share one `_state`. */
-  export interface Database {
-    readonly _state: { readonly sessions: readonly { readonly _snapshot: unknown }[] }
-    readonly closed: boolean
-    get(key: Buffer): Promise<Buffer | null>
-    read(options?: { autoDestroy?: boolean }): ReadBatch
-    write(options?: { autoDestroy?: boolean }): WriteBatch
-    iterator(range: {
-      gte?: Buffer
-      gt?: Buffer
-      lt: Buffer
-      capacity?: number
-    }): AsyncIterable<{ key: Buffer; value: Buffer }>
-    flush(): Promise<void>
-    compactRange(): Promise<void>
-  }
-}
-
 declare module 'hypercore-storage/lib/view.js' {
-  import type { Database, ReadBatch } from 'rocksdb-native'
+  import type { Database, ReadBatch } from 'hypercore-storage'
 
   /** A key with the value to put, or null to delete it (up to the third, when that is given). */
   export type Change = [key: Buffer, value: Buffer | null, end: Buffer | null]
@@ -42,9 +12,9 @@ declare module 'hypercore-storage/lib/view.js' {
 }
 
 declare module 'hypercore-storage/lib/tx.js' {
+  import type { Database, ReadBatch } from 'hypercore-storage'
   import type View from 'hypercore-storage/lib/view.js'
   import type { Change } from 'hypercore-storage/lib/view.js'
-  import type { Database, ReadBatch } from 'rocksdb-native'
 
   export interface CorePointers {
     readonly dataPointer: number
@@ -78,7 +48,34 @@ declare module 'hypercore-storage/lib/keys.js' {
 
 declare module 'hypercore-storage' {
   import type { CorePointers, CoreRX } from 'hypercore-storage/lib/tx.js'
-  import type { Database } from 'rocksdb-native'
+
+  export interface ReadBatch {
+    readonly _db: Database | null
+    get(key: Buffer): Promise<Buffer | null>
+    tryFlush(): void
+    destroy(): void
+  }
+  export interface WriteBatch {
+    tryPut(key: Buffer, value: Buffer): void
+    tryDelete(key: Buffer): void
+    flush(): Promise<void>
+  }
+  /** One session of a database; all sessions of it share one `_state`. */
+  export interface Database {
+    readonly _state: { readonly sessions: readonly { readonly _snapshot: unknown }[] }
+    readonly closed: boolean
+    get(key: Buffer): Promise<Buffer | null>
+    read(options?: { autoDestroy?: boolean }): ReadBatch
+    write(options?: { autoDestroy?: boolean }): WriteBatch
+    iterator(range: {
+      gte?: Buffer
+      gt?: Buffer
+      lt: Buffer
+      capacity?: number
+    }): AsyncIterable<{ key: Buffer; value: Buffer }>
+    flush(): Promise<void>
+    compactRange(): Promise<void>
+  }
 
   export interface StoredBlock {
     readonly index: number

@@ -1,4 +1,4 @@
-import type { Database } from 'rocksdb-native'
+import type { Database } from 'hypercore-storage'
 import { fail } from '../../core/errors.ts'
 
 /** Outside of the key space of Hypercore, whose keys begin with a number below 7. */

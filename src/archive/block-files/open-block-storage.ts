@@ -1,35 +1,45 @@
-import { stat } from 'node:fs/promises'
+import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Database } from 'hypercore-storage'
 import CorestoreStorage from 'hypercore-storage'
 import { fail } from '../../core/errors.ts'
 import { BlockFiles } from './block-files.ts'
-import { markChange, readMark } from './mark.ts'
+import { countDataPointers } from './block-scan.ts'
+import { readMark } from './mark.ts'
+import { migrateBlocks } from './migration.ts'
 import { patchBlockStream, patchTransactions } from './patch.ts'
 import { blockFilesOfDatabase, registerBlockFiles } from './registry.ts'
+import { installedStorage, TESTED_STORAGE } from './tested-version.ts'
 
 export interface BlockStorageOptions {
   readonly readOnly?: boolean
-  /** False: new blocks go into RocksDB. Default: not so, unless REPRO_BLOCK_FILES is `off`. */
+  /** False: new blocks go into RocksDB. Default: true, unless REPRO_BLOCK_FILES is `off`. */
   readonly blockFiles?: boolean
   /** When a block file is full; about 1 GiB. */
   readonly fileBytes?: number
+  /** The version of hypercore-storage; what is installed. */
+  readonly storageVersion?: string
 }
 
 /**
  * Opens the storage of a store whose large blocks lie in block files, to be handed to
- * `new Corestore(storage)`, which closes it. Throws what hypercore-storage throws (see `openError`),
- * and FORMAT_UNSUPPORTED for a store of Hypercore 10.
+ * `new Corestore(storage)`, which closes it. A stock store is migrated first. Over another version
+ * of hypercore-storage than the tested one, a stock store stays stock, and one with block files is
+ * refused: FORMAT_UNSUPPORTED, as is a store of Hypercore 10. Else it throws what hypercore-storage
+ * throws (see `openError`), DISK_FULL and WRITE_FAILED.
  */
 export async function openBlockStorage(
   folder: string,
   options: BlockStorageOptions = {},
 ): Promise<CorestoreStorage> {
-  const { readOnly = false, blockFiles = process.env['REPRO_BLOCK_FILES'] !== 'off' } = options
   await refuseLegacy(folder)
-  const storage = new CorestoreStorage(folder, { readOnly })
+  const storage = new CorestoreStorage(folder, { readOnly: options.readOnly ?? false })
   try {
+    await moveBack(folder)
     await storage.ready()
-    await layUnder(storage, join(folder, 'blocks'), { ...options, readOnly, blockFiles })
+    const { storageVersion = installedStorage() } = options
+    if (storageVersion === TESTED_STORAGE) await layUnder(storage, join(folder, 'blocks'), options)
+    else await refuseUntested(storage, storageVersion)
     return storage
   } catch (error) {
     await storage.close().catch(() => undefined)
@@ -45,32 +55,45 @@ export function blockFilesOf(storage: { readonly db: unknown }): BlockFiles | nu
 async function layUnder(
   storage: CorestoreStorage,
   folder: string,
-  { readOnly = false, blockFiles = true, fileBytes }: BlockStorageOptions,
+  options: BlockStorageOptions,
 ): Promise<void> {
+  const { readOnly = false, blockFiles = process.env['REPRO_BLOCK_FILES'] !== 'off' } = options
   const { db } = storage
-  let mark = await readMark(db)
-  if (mark.tagged === 'none' && blockFiles && !readOnly) {
-    mark = { tagged: 'all' }
-    const batch = db.write({ autoDestroy: true })
-    batch.tryPut(...markChange(mark))
-    await batch.flush()
-  }
+  const before = await readMark(db)
+  const migrates = !readOnly && before.tagged !== 'all' && (blockFiles || before.tagged !== 'none')
   const files = await BlockFiles.open({
     folder,
     db,
-    mark,
-    readOnly,
+    mark: migrates ? { tagged: 'all' } : before,
+    countDataPointers: () => countDataPointers(storage),
     outside: blockFiles,
-    fileBytes,
+    fileBytes: options.fileBytes,
   })
+  if (migrates) {
+    const dataPointers = await countDataPointers(storage)
+    await migrateBlocks(db, files, dataPointers, before)
+    if (dataPointers > 0) await giveBack(db)
+  }
   patchTransactions()
   registerBlockFiles(db, files)
   watch(storage, files)
 }
 
+/** RocksDB keeps the old values until it is asked to go through its files. */
+async function giveBack(db: Database): Promise<void> {
+  await db.flush()
+  await db.compactRange()
+}
+
 /** Sees the first session of a core, for its class, and the end of the store. */
 function watch(storage: CorestoreStorage, files: BlockFiles): void {
-  const { close, createCore, resumeCore } = storage
+  const { close, createCore, resumeCore, export: exportCore } = storage
+  storage.export = async (key, options) => {
+    const exported = await exportCore.call(storage, key, options)
+    for (const { blocks } of exported?.data ?? [])
+      for (const block of blocks) block.value = await files.bytes(block.value)
+    return exported
+  }
   storage.resumeCore = async key => {
     const core = await resumeCore.call(storage, key)
     if (core !== null) patchBlockStream(core)
@@ -85,6 +108,23 @@ function watch(storage: CorestoreStorage, files: BlockFiles): void {
     await close.call(storage)
     await files.close()
   }
+}
+
+async function refuseUntested(storage: CorestoreStorage, version: string): Promise<void> {
+  if ((await readMark(storage.db)).tagged === 'none') return
+  fail(
+    'FORMAT_UNSUPPORTED',
+    `the store has block files, which work with hypercore-storage ${TESTED_STORAGE} and not with ${version}`,
+    { hints: [`npm install hypercore-storage@${TESTED_STORAGE}`] },
+  )
+}
+
+/** Where its own file is missing, hypercore-storage takes every unknown folder for a part of RocksDB. */
+async function moveBack(folder: string): Promise<void> {
+  const blocks = join(folder, 'blocks')
+  const taken = join(folder, 'db', 'blocks')
+  if ((await stat(taken).catch(() => null))?.isDirectory() !== true) return
+  if ((await stat(blocks).catch(() => null)) === null) await rename(taken, blocks)
 }
 
 async function refuseLegacy(folder: string): Promise<void> {

@@ -5,6 +5,9 @@ const openFile = promisify(open)
 const closeFile = promisify(close)
 const readFile = promisify(read)
 
+/** What is no file must not hold us up. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 interface OpenFile {
   readonly fd: number
   users: number
@@ -69,7 +72,7 @@ export class OpenFiles {
     let opening = this.#files.get(path)
     this.#files.delete(path)
     if (opening === undefined) {
-      opening = openFile(path, constants.O_RDONLY | constants.O_NOFOLLOW).then(fd => ({
+      opening = openFile(path, FLAGS).then(fd => ({
         fd,
         users: 0,
         dropped: false,
@@ -86,6 +89,7 @@ export class OpenFiles {
   async #release(file: OpenFile): Promise<void> {
     file.users--
     if (file.dropped && file.users === 0) await closeFile(file.fd)
+    await this.#shrink()
   }
 
   async #drop(file: OpenFile): Promise<void> {

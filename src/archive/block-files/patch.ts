@@ -3,9 +3,8 @@ import type { BlockStream, HypercoreStorage } from 'hypercore-storage'
 import { core as keys } from 'hypercore-storage/lib/keys.js'
 import { CoreRX, CoreTX } from 'hypercore-storage/lib/tx.js'
 import View, { type Change } from 'hypercore-storage/lib/view.js'
-
-import type { PendingBlock } from './block-files.ts'
 import { dataPointerOf } from './data-pointer.ts'
+import type { PendingBlock } from './new-block.ts'
 import { blockFilesOfDatabase } from './registry.ts'
 
 /** Stands in a transaction for a block whose pointer is not known yet; reads as damaged, should it ever be stored. */
@@ -55,9 +54,11 @@ export function patchTransactions(): void {
   CoreRX.prototype.getBlock = function (index) {
     const files = blockFilesOfDatabase(this.read._db)
     if (files === null) return getBlock.call(this, index)
-    const key = keys.block(dataPointerOf(this.core, index), index)
-    // only a request of a peer is read with a fork: what is damaged here is not here for it
-    return files.read(key, this.view.get(this.read, key), this.fork >= 0)
+    const pointer = dataPointerOf(this.core, index)
+    const key = keys.block(pointer, index)
+    const value = this.view.get(this.read, key)
+    // only a request of a peer is read with a fork
+    return this.fork < 0 ? files.read(key, value) : files.readForPeer(key, value, pointer, index)
   }
 
   View.flush = (changes, db) => {
@@ -81,11 +82,15 @@ export function patchBlockStream(storage: HypercoreStorage): void {
     const entries = stream as unknown as AsyncIterable<{ key: Buffer; value: Buffer }>
     return Readable.from(
       (async function* () {
-        for await (const { key, value } of entries)
-          yield {
-            index: keys.blockIndex(key),
-            value: await files.read(key, Promise.resolve(value), false),
+        const done = files.beginReading()
+        try {
+          for await (const { key, value } of entries) {
+            const bytes = await files.read(key, Promise.resolve(value))
+            yield { index: keys.blockIndex(key), value: bytes }
           }
+        } finally {
+          done()
+        }
       })(),
     ) as unknown as BlockStream
   }

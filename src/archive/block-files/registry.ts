@@ -1,4 +1,4 @@
-import type { Database } from 'rocksdb-native'
+import type { Database } from 'hypercore-storage'
 import type { BlockFiles } from './block-files.ts'
 
 /** All sessions of a database share one state, by which the transactions of a store find its block files. */

@@ -1,5 +1,5 @@
 import { lstat } from 'node:fs/promises'
-import type { Database } from 'rocksdb-native'
+import type { Database } from 'hypercore-storage'
 import { formatFileState } from '../../system/file-state.ts'
 
 /** A file of the author's that blocks point into. */

@@ -1,0 +1,129 @@
+import { rm } from 'node:fs/promises'
+import type { Database } from 'hypercore-storage'
+import type { Change } from 'hypercore-storage/lib/view.js'
+import { type StoredEntry, scanBlocks } from './block-scan.ts'
+import { blockFile, syncFolder } from './block-writer.ts'
+import type { PendingBlock } from './new-block.ts'
+import { decodeValue, type Pointer } from './stored-value.ts'
+import { measureFiles } from './usage.ts'
+
+const BATCH_BYTES = 16 * 1024 * 1024
+
+export interface CompactOptions {
+  /** A block file is rewritten when at least this share of it is dead; 0.5. */
+  readonly deadShare?: number
+  readonly signal?: AbortSignal
+}
+
+export interface CompactResult {
+  /** Block files that are gone. */
+  readonly files: number
+  readonly freedBytes: number
+  /** Live bytes that were written once more. */
+  readonly movedBytes: number
+}
+
+/** What a compaction needs of the store. */
+export interface CompactRoom {
+  readonly db: Database
+  readonly folder: string
+  countDataPointers(): Promise<number>
+  /** The file that is appended to, and a call that makes it a finished one. */
+  newest(): number
+  roll(): Promise<void>
+  /** True when bytes in a file may get a pointer that is not in RocksDB yet. */
+  isUnsettled(id: number): boolean
+  read(pointer: Pointer): Promise<Buffer>
+  write<T>(blocks: readonly PendingBlock[], settle: () => Promise<T>): Promise<T>
+  sync(): Promise<void>
+  alone<T>(work: () => Promise<T>): Promise<T>
+  /** Keeps the bytes of a file for those that read it now, and takes its name away with `remove`. */
+  retire(id: number, remove: () => Promise<void>): Promise<void>
+}
+
+/**
+ * Rewrites the live blocks of files that are mostly dead at the end of the newest file, removes
+ * those files, and lets RocksDB give its own space back. A kill at any time loses nothing: a file
+ * goes only when the new pointers are durable, and what was half done is dead bytes for the next one.
+ */
+export async function compactBlocks(
+  room: CompactRoom,
+  { deadShare = 0.5, signal }: CompactOptions,
+): Promise<CompactResult> {
+  const { db, folder } = room
+  const before = await measureFiles(db, await room.countDataPointers(), folder)
+  const dead = before.files.filter(one => one.size - one.live >= deadShare * one.size)
+  if (dead.some(one => one.id === room.newest())) await room.roll()
+  // from here on nothing is appended to these files; what is unsettled may still get a pointer
+  const going = new Map(dead.filter(one => !room.isUnsettled(one.id)).map(one => [one.id, one]))
+  const movedBytes = going.size > 0 ? await moveLive(room, going, signal) : 0
+  await db.flush()
+  for (const id of going.keys())
+    await room.retire(id, () => rm(blockFile(folder, id), { force: true }))
+  if (going.size > 0) await syncFolder(folder)
+  signal?.throwIfAborted()
+  await db.compactRange()
+  const sizes = [...going.values()].reduce((all, one) => all + one.size, 0)
+  return { files: going.size, freedBytes: sizes - movedBytes, movedBytes }
+}
+
+/** A file with a block that cannot be read is taken out of `going`: it stays. */
+async function moveLive(
+  room: CompactRoom,
+  going: Map<number, unknown>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let batch: { entry: StoredEntry; bytes: Buffer; pointer: Pointer }[] = []
+  let size = 0
+  let moved = 0
+  const move = async (): Promise<void> => {
+    signal?.throwIfAborted()
+    await moveBatch(room, batch)
+    moved += size
+    batch = []
+    size = 0
+  }
+  for await (const entry of scanBlocks(room.db, await room.countDataPointers())) {
+    const pointer = decodeValue(entry.value)
+    if (pointer.kind !== 'file' || !going.has(pointer.id)) continue
+    const bytes = await room.read(pointer).catch(() => null)
+    if (bytes === null) {
+      going.delete(pointer.id)
+      continue
+    }
+    batch.push({ entry, bytes, pointer })
+    size += bytes.length
+    if (size >= BATCH_BYTES) await move()
+  }
+  if (batch.length > 0) await move()
+  return moved
+}
+
+async function moveBatch(
+  room: CompactRoom,
+  batch: readonly { entry: StoredEntry; bytes: Buffer; pointer: Pointer }[],
+): Promise<void> {
+  const blocks = batch.map(({ entry, bytes, pointer }) => {
+    const change: Change = [entry.key, null, null]
+    return { bytes, blake3: pointer.blake3, source: undefined, change, old: entry.value }
+  })
+  await room.write(blocks, async () => {
+    await room.sync()
+    await room.alone(() => replacePointers(room.db, blocks))
+  })
+}
+
+/** Only where the old pointer is still there: a block that was cleared meanwhile stays cleared. */
+async function replacePointers(
+  db: Database,
+  blocks: readonly { change: Change; old: Buffer }[],
+): Promise<void> {
+  const reader = db.read({ autoDestroy: true })
+  const now = blocks.map(({ change }) => reader.get(change[0]))
+  reader.tryFlush()
+  const values = await Promise.all(now)
+  const batch = db.write({ autoDestroy: true })
+  for (const [index, { change, old }] of blocks.entries())
+    if (values[index]?.equals(old)) batch.tryPut(change[0], change[1]!)
+  await batch.flush()
+}
