@@ -10,6 +10,7 @@ export type {
 } from '../schemas/index.ts'
 export { type ErrorCode, fail, ReproError } from './core/errors.ts'
 export { ExitCode } from './core/exit-codes.ts'
+export type { BundleUsage, ReleaseUsage } from './core/housekeeping.ts'
 export {
   formatReference,
   type KeyReference,
@@ -21,9 +22,16 @@ export type { HostPort, NetworkSettings, Settings } from './core/settings.ts'
 export { type BootstrapOptions, bootstrap } from './daemon/operations/bootstrap.ts'
 export { type CheckOptions, type CheckResult, check } from './daemon/operations/check.ts'
 export { type DoctorOptions, doctor } from './daemon/operations/doctor.ts'
+export { du, type FolderUsage, type Usage } from './daemon/operations/du.ts'
 export { type GetOptions, type Gotten, get } from './daemon/operations/get.ts'
 export { type Comparison, diff, log } from './daemon/operations/history.ts'
 export { type InitOptions, type InitResult, init } from './daemon/operations/init.ts'
+export {
+  exportKey,
+  importKey,
+  type KeyExport,
+  type KeyImport,
+} from './daemon/operations/key.ts'
 export {
   cat,
   type Inspection,
@@ -32,11 +40,21 @@ export {
   type LookOptions,
   ls,
 } from './daemon/operations/look.ts'
+export { listPins, type PinList, type PinResult, pin } from './daemon/operations/pin.ts'
+export { type Pruned, type PruneOptions, prune } from './daemon/operations/prune.ts'
 export {
   type PublishedFolder,
   type PublishOptions,
   publish,
 } from './daemon/operations/publish.ts'
+export {
+  type RebuiltIndex,
+  type Repair,
+  type Repaired,
+  repair,
+  repairIndex,
+} from './daemon/operations/repair.ts'
+export { type Removed, type RemoveOptions, remove } from './daemon/operations/rm.ts'
 export {
   type Allowed,
   type PlannedRun,

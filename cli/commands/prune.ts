@@ -28,7 +28,10 @@ export const prune = defineCommand<Flags>({
         'how many of the newest releases of each bundle stay (1); 0 keeps only pins of bundles of others',
         parseLast,
       )
-      .option('--empty-cache', 'empty the cache too: stages, unpacked images, what was noted of files')
+      .option(
+        '--empty-cache',
+        'empty the cache too: stages, unpacked images, what was noted of files',
+      )
       .option('--dry-run', 'say what would be dropped, and do nothing')
       .option('--yes', 'drop releases of own bundles that no peer is known to have: lost for ever')
       .addHelpText(

@@ -48,7 +48,7 @@ export function storeError(error: unknown, subject: string, folder?: string): Re
   if (isDamage(error))
     return new ReproError('STORE_INVALID', `the store is damaged on disk: ${message}`, {
       hints: [
-        `while a peer shares it, bad bytes are fetched anew by: repro get ${subject} <dir>`,
+        `while a peer shares it, bad bytes are fetched anew by: repro verify ${subject} --repair`,
         `where that does not help: REPRO_HOME=<a new folder> repro get ${subject} <dir>`,
         'a bundle of your own: restore the home from a backup, or publish again with --new',
       ],

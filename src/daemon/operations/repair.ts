@@ -4,6 +4,7 @@ import type { WorkRecord } from '../../../schemas/index.ts'
 import { CHECKOUT_PATH, readCheckoutState } from '../../archive/folder-release.ts'
 import { RECORDS, type Repair } from '../../archive/housekeeping/repair-bundle.ts'
 import { repairFolderFiles, repairFolderRecords } from '../../archive/housekeeping/repair-folder.ts'
+import { isDamage, storeError } from '../../archive/store-errors.ts'
 import { type VerifyResult, verifyFolder } from '../../archive/verify.ts'
 import { readBundleFile } from '../../author/bundle-file.ts'
 import { fail, ReproError } from '../../core/errors.ts'
@@ -42,6 +43,8 @@ export async function* repair(
   const housekeeper = await Housekeeper.open(settings)
   try {
     return yield* repairStored(housekeeper, await housekeeper.resolve(reference), options)
+  } catch (error) {
+    throw isDamage(error) ? storeError(error, target) : error
   } finally {
     await housekeeper.close()
   }

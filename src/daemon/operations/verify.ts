@@ -1,6 +1,7 @@
 import type { BundleFile, WorkRecord } from '../../../schemas/index.ts'
 import { diffReleases } from '../../archive/diff.ts'
 import { readCheckoutState } from '../../archive/folder-release.ts'
+import { isDamage, storeError } from '../../archive/store-errors.ts'
 import { type VerifyResult, verifyFolder, verifyRelease } from '../../archive/verify.ts'
 import { readBundleFile } from '../../author/bundle-file.ts'
 import { fail, ReproError } from '../../core/errors.ts'
@@ -40,6 +41,7 @@ export async function* verify(
   try {
     return yield* withSource(settings, ref, how, source => verifyRelease(source, signal))
   } catch (error) {
+    if (isDamage(error)) throw storeError(error, target)
     if (!isMissing(error)) throw error
     throw await notHere(settings, ref, error as ReproError)
   }
