@@ -74,9 +74,9 @@ export interface Bundle {
   ): AsyncGenerator<WorkRecord, PublishResult>
   /**
    * Why an own bundle may not be written before peers were asked for its newest state; null when nothing speaks against
-   * writing. Until `mayWrite` was called, writing throws SYNC_NEEDED.
+   * writing, and `released` releases are here. Until `mayWrite` was called, writing throws SYNC_NEEDED.
    */
-  unsynced(): Promise<SyncReason | null>
+  unsynced(released?: number): Promise<SyncReason | null>
   /** Takes over what connected peers have of an own bundle and this store has not. Throws NO_PEER, INTERRUPTED. */
   catchUp(options: { readonly signal?: AbortSignal; readonly timeoutMs: number }): Promise<CaughtUp>
   /** Lets an own bundle be written: it is up to date, or the caller takes the risk. */

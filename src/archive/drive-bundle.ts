@@ -223,10 +223,11 @@ export class DriveBundle implements Bundle, PeerView {
     return true
   }
 
-  async unsynced(): Promise<SyncReason | null> {
+  async unsynced(released = 0): Promise<SyncReason | null> {
     if (!this.#keys || this.#writing) return null
     if (await mustSyncFirst(this.#home, this.key)) return 'imported'
     if (this.drive.core.length < (await this.#seenLength())) return 'store-behind'
+    if (released > 0 && (await this.#released()) < released) return 'store-behind'
     const stopped =
       this.#cores().some(isRecovering) ||
       (await lastWrite(this.#home, this.key)) === 'machine-stopped'
@@ -264,6 +265,11 @@ export class DriveBundle implements Bundle, PeerView {
     await markWriting(this.#home, this.key)
     await noteMustSync(this.#home, this.key, false)
     for (const core of this.#cores()) await endRecovery(core)
+  }
+
+  async #released(): Promise<number> {
+    const history = await this.#readHistory({ history: 'cheap', stallMs: 0 })
+    return history.numbers.length
   }
 
   #cores(): Hypercore[] {

@@ -51,6 +51,7 @@ export async function* publishFolder(
   const root = await openFolder(folder)
   const key = options.newBundle ? null : await writableKey(root, key => isWritable(home, key))
   if (tag !== undefined && key !== null) await assertTagFree(home, key, tag, signal)
+  const released = key === null ? 0 : ((await readBundleFile(root))?.release ?? 0)
   let session: PublishSession | undefined
   const start = async () => {
     session ??= await home.startPublish({
@@ -59,6 +60,7 @@ export async function* publishFolder(
       ...(tag === undefined ? {} : { tag }),
       ...(options.message === undefined ? {} : { message: options.message }),
       ...(options.inPlace ? { inPlace: true } : {}),
+      ...(released > 0 ? { released } : {}),
       ...(options.unsynced ? { unsynced: true } : {}),
       ...(options.now ? { now: options.now } : {}),
       ...(signal ? { signal } : {}),

@@ -51,6 +51,8 @@ export interface PublishOptions {
   readonly onKey?: (key: string) => Promise<void>
   readonly tag?: string
   readonly message?: string
+  /** The newest release of the bundle that the caller knows of: a store that has less has lost something. */
+  readonly released?: number
   /** Writes although peers may have something newer of a bundle whose key was imported or whose store lost something. */
   readonly unsynced?: boolean
   readonly signal?: AbortSignal

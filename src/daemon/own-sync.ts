@@ -11,6 +11,8 @@ const UNLIKELY_MS = 10_000
 export interface SyncOptions {
   /** Writes without asking: the caller knows that nobody has anything newer. */
   readonly unsynced?: boolean
+  /** The newest release that is known of. */
+  readonly released?: number
   readonly signal?: AbortSignal
 }
 
@@ -22,10 +24,10 @@ export interface SyncOptions {
  */
 export async function* syncOwn(
   ground: Ground,
-  { unsynced = false, signal }: SyncOptions,
+  { unsynced = false, released = 0, signal }: SyncOptions,
 ): AsyncGenerator<WorkRecord> {
   const { bundle, store, waitMs, join } = ground
-  const reason = await bundle.unsynced()
+  const reason = await bundle.unsynced(released)
   if (reason === null) return
   const subject = bundle.key
   const why = describeReason(reason)
@@ -49,7 +51,7 @@ export async function* syncOwn(
     const left = Math.max(2000, deadline - performance.now())
     const caughtUp = await takeOver(bundle, left, signal)
     // A peer that said it has more and does not give it is a sign of something newer.
-    if (caughtUp === null || (await isBehind(bundle))) throw syncNeeded(subject, reason)
+    if (caughtUp === null || (await isBehind(bundle, released))) throw syncNeeded(subject, reason)
     const message = describeCaughtUp(caughtUp)
     yield { action: 'note', subject, message, peers: caughtUp.peers }
     return await bundle.mayWrite()
@@ -75,7 +77,7 @@ async function takeOver(bundle: Bundle, timeoutMs: number, signal: AbortSignal |
   }
 }
 
-/** True while the store has less than this home saw. */
-async function isBehind(bundle: Bundle): Promise<boolean> {
-  return (await bundle.unsynced()) === 'store-behind'
+/** True while the store has less than this home saw or the caller knows of. */
+async function isBehind(bundle: Bundle, released: number): Promise<boolean> {
+  return (await bundle.unsynced(released)) === 'store-behind'
 }

@@ -189,6 +189,18 @@ test('with nobody to ask and a home that knows of more, nothing is written', asy
   expect(noteOf(records).join()).toMatch(/written without asking peers/)
 }, 60_000)
 
+test('a folder that knows of more releases than the store keeps its author from writing', async () => {
+  const settings = await newSettings({ waitMs: 300 })
+  const home = await openTestHome(settings)
+  const { record } = await publish(home, 1, null)
+  await home.close()
+  const again = await openTestHome(settings)
+  const { key } = record
+  expect(await codeOf(again.startPublish({ key, released: 2 }))).toBe('SYNC_NEEDED')
+  const session = await again.startPublish({ key, released: 1 })
+  await session.close()
+})
+
 test('an imported key first syncs, then writes; without a peer it does not write', async () => {
   const settings = await newSettings({ listen })
   const author = await openTestHome(settings)
