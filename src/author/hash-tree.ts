@@ -3,8 +3,7 @@ import { comparePaths } from '../core/archive-path.ts'
 import { asReproError } from '../core/errors.ts'
 import type { IngestedFile, PublishSession } from '../core/home.ts'
 import { count } from '../core/text.ts'
-import { HashPool } from '../system/hash-pool.ts'
-import { parallel } from '../system/parallel.ts'
+import { IngestPool } from '../system/ingest-pool.ts'
 import { enterPhase } from '../system/phase.ts'
 import type { StatCache } from '../system/stat-cache.ts'
 import { type AuthorFault, throwFaults } from './faults.ts'
@@ -103,26 +102,34 @@ async function* hashOnly(
     totalFiles: files.length,
   }
   const done = new Array<IngestedFile>(files.length)
-  const pool = new HashPool(totals.totalBytes, totals.totalFiles)
+  const pool = new IngestPool({
+    expectedBytes: totals.totalBytes,
+    expectedFiles: totals.totalFiles,
+    bytes: false,
+  })
+  /** Bytes of files that were told of before they were whole. */
+  const told: Record<number, number> = {}
   let bytes = 0
-  let count = 0
   let saidMs = 0
+  let read = 0
   try {
-    for await (const i of parallel(files.keys(), pool.width, async i => {
-      const { path, absolute } = files[i]!
-      done[i] = await pool.hash(absolute, signal).then(
-        hashed => ({ path, ...hashed }),
-        (error: unknown) => ({ path, error }),
-      )
-      return i
-    })) {
-      signal?.throwIfAborted()
+    for await (const event of pool.run(files, signal)) {
       enterPhase('hash')
-      bytes += files[i]!.size
-      count++
+      if (event.type === 'progress') {
+        bytes += event.bytes
+        told[event.index] = (told[event.index] ?? 0) + event.bytes
+      } else if (event.type === 'fault') {
+        done[event.index] = { path: files[event.index]!.path, error: event.error }
+        read++
+      } else if (event.type === 'files')
+        for (const { index, hashed } of event.files) {
+          done[index] = { path: files[index]!.path, ...hashed }
+          bytes += hashed.size - (told[index] ?? 0)
+          read++
+        }
       if (Date.now() - saidMs < PROGRESS_EVERY_MS) continue
       saidMs = Date.now()
-      yield { action: 'progress', subject: 'hash', bytes, files: count, ...totals }
+      yield { action: 'progress', subject: 'hash', bytes, files: read, ...totals }
     }
   } finally {
     await pool.close()

@@ -143,7 +143,7 @@ export function createIngest({ blake3, hasher }) {
             which,
             opened,
             0,
-            small ? hashSmall(opened, bytes) : yield* hashLarge(opened, ahead),
+            small ? hashSmall(opened, bytes) : yield* hashLarge(which, opened, ahead),
           )
         } finally {
           opened.close()
@@ -161,7 +161,7 @@ export function createIngest({ blake3, hasher }) {
     return blake3(bytes.subarray(0, end))
   }
 
-  function* hashLarge(opened, ahead) {
+  function* hashLarge(which, opened, ahead) {
     const whole = hasher()
     let at = 0
     let said = 0
@@ -171,7 +171,7 @@ export function createIngest({ blake3, hasher }) {
       at += piece.length
       whole.update(piece)
       if (at - said < PROGRESS_BYTES) continue
-      yield { type: 'progress', bytes: at - said }
+      yield { type: 'progress', which, bytes: at - said }
       said = at
     }
     opened.check(at)

@@ -36,8 +36,8 @@ export type IngestEvent =
     }
   | { readonly type: 'end'; readonly index: number; readonly hashed: HashedFile }
   | { readonly type: 'fault'; readonly index: number; readonly error: unknown }
-  /** With `bytes: false`: so much more of a large file was read. */
-  | { readonly type: 'progress'; readonly bytes: number }
+  /** With `bytes: false`: so much more of a large file was read, before it is whole. */
+  | { readonly type: 'progress'; readonly index: number; readonly bytes: number }
 
 export interface IngestedSmallFile {
   readonly index: number
@@ -290,7 +290,7 @@ function* eventsOf(
       return
     }
     case 'progress':
-      yield { type: 'progress', bytes: answer.bytes }
+      yield { type: 'progress', index: indexes[answer.which]!, bytes: answer.bytes }
   }
 }
 

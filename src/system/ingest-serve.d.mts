@@ -36,7 +36,7 @@ export type IngestAnswer = { readonly job: number } & (
     }
   | { readonly type: 'end'; readonly which: number; readonly hashed: HashedFile }
   | { readonly type: 'fault'; readonly which: number; readonly error: IngestFault }
-  | { readonly type: 'progress'; readonly bytes: number }
+  | { readonly type: 'progress'; readonly which: number; readonly bytes: number }
   | { readonly type: 'finished' }
 )
 

@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { blake3 } from '../../src/system/blake3.ts'
 import { formatFileState } from '../../src/system/file-state.ts'
@@ -244,5 +245,58 @@ test('more runs at once than the threads have room for all come to their end', a
     await pool.close()
     expect(hashes).toHaveLength(files.length)
     expect(new Set(hashes).size).toBe(files.length)
+  }
+})
+
+/** Threads that are started while `work` is done. */
+async function threadsOf(work: (threads: Worker[]) => Promise<void>): Promise<Worker[]> {
+  const threads: Worker[] = []
+  const note = (thread: Worker) => threads.push(thread)
+  process.on('worker', note)
+  try {
+    await work(threads)
+  } finally {
+    process.off('worker', note)
+  }
+  return threads
+}
+
+/** A thread that is gone has this number. */
+const GONE = -1
+
+test('a thread that dies fails the run, and the others are ended', async () => {
+  const folder = scratch()
+  const files = [0, 1, 2].map(i => fileOf(folder, `${i}`, noise(40 * MIB, i)))
+  const pool = new IngestPool({ ...MUCH, bytes: true })
+  const threads = await threadsOf(async threads => {
+    const reading = (async () => {
+      for await (const event of pool.run(files))
+        if (event.type === 'blocks') void threads[0]!.terminate()
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'INTERNAL' })
+  })
+  expect(threads.length).toBeGreaterThan(0)
+  expect(threads.map(thread => thread.threadId)).toEqual(threads.map(() => GONE))
+  expect((await readAll(pool, files)).read.size).toBe(3)
+  await pool.close()
+})
+
+test('close() in the middle fails the run and leaves no thread', async () => {
+  const folder = scratch()
+  const files = [0, 1, 2].map(i => fileOf(folder, `${i}`, noise(40 * MIB, i)))
+  const many = Array.from({ length: 60 }, (_, i) => files[i % 3]!)
+  for (const bytes of [true, false]) {
+    const pool = new IngestPool({ ...MUCH, bytes })
+    const threads = await threadsOf(async () => {
+      const reading = (async () => {
+        for await (const event of pool.run(many)) expect(event.type).not.toBe('fault')
+      })()
+      const failed = expect(reading).rejects.toMatchObject({ code: 'INTERNAL' })
+      await new Promise(resolve => setTimeout(resolve, 5))
+      await pool.close()
+      await failed
+    })
+    expect(threads.length).toBeGreaterThan(0)
+    expect(threads.map(thread => thread.threadId)).toEqual(threads.map(() => GONE))
   }
 })
