@@ -101,7 +101,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: 'repair',
-    summary: 'make anew what can be made anew: the block index of a bundle',
+    summary: 'make a block index or a damaged store anew',
     load: async () => (await import('./commands/repair.ts')).repair,
   },
   {

@@ -54,6 +54,7 @@ export {
   repair,
   repairIndex,
 } from './daemon/operations/repair.ts'
+export { type RepairedStore, repairStore } from './daemon/operations/repair-store.ts'
 export { type Removed, type RemoveOptions, remove } from './daemon/operations/rm.ts'
 export {
   type Allowed,

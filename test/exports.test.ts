@@ -36,6 +36,7 @@ const PUBLIC = [
   'remove',
   'repair',
   'repairIndex',
+  'repairStore',
   'run',
   'share',
   'verify',

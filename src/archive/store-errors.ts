@@ -49,7 +49,7 @@ export function storeError(error: unknown, subject: string, folder?: string): Re
     return new ReproError('STORE_INVALID', `the store is damaged on disk: ${message}`, {
       hints: [
         `while a peer shares it, bad bytes are fetched anew by: repro verify ${subject} --repair`,
-        `where that does not help: REPRO_HOME=<a new folder> repro get ${subject} <dir>`,
+        'where that does not help, the whole store is made anew from peers by: repro repair store',
         'a bundle of your own: restore the home from a backup, or publish again with --new',
       ],
       data: { damaged: true },

@@ -8,6 +8,7 @@ import type { DriveBundle } from '../../src/archive/drive-bundle.ts'
 import type { Settings } from '../../src/core/settings.ts'
 import { get } from '../../src/daemon/operations/get.ts'
 import { repair } from '../../src/daemon/operations/repair.ts'
+import { repairStore } from '../../src/daemon/operations/repair-store.ts'
 import { verify } from '../../src/daemon/operations/verify.ts'
 import { codeOf, drain, openHome } from '../archive/helpers.ts'
 import {
@@ -163,3 +164,36 @@ test('a folder and a store that are both damaged are repaired from a peer', asyn
   expect((await drain(repair(settings, copy))).result.after).toMatchObject({ changed: [] })
   expect(await faults(settings, key)).toEqual([])
 })
+
+test('a table of RocksDB that is damaged is told, and the store is made anew from peers, own bundles too', async () => {
+  const { author, settings, key, sharer } = await reader()
+  const many = Object.fromEntries(
+    Array.from({ length: 800 }, (_, i) => [`small/${i}`, randomBytes(700)]),
+  )
+  await sharer.kill()
+  await publishFiles(author, many, { key })
+  const again = await startSharer(author)
+  const copy = await folder()
+  const peer = { peers: [again.listening!], waitMs: 3000 }
+  await drain(get(withNetwork(settings, peer), key, copy))
+  await again.kill()
+
+  await flush(author.home, key)
+  await flip(join(author.home, 'store/db'), many['small/400']!.subarray(100, 140), '.sst')
+  const error = await drain(verify(author, key)).catch(e => e)
+  expect(error).toMatchObject({ code: 'STORE_INVALID' })
+  expect(error.hints.join()).toMatch(/repro repair store/)
+
+  const alone = withNetwork(author, { listen: null, peers: [], waitMs: 300 })
+  expect(await codeOf(drain(repairStore(alone)))).toBe('NO_PEER')
+  expect(await codeOf(drain(verify(author, key)))).toBe('STORE_INVALID')
+
+  const replica = await startSharer(withNetwork(settings, LISTENING))
+  const helped = withNetwork(author, { listen: null, peers: [replica.listening!], waitMs: 3000 })
+  const { result } = await drain(repairStore(helped))
+  expect(result.keys).toEqual([key])
+  expect(existsSync(join(result.aside, 'db'))).toBe(true)
+  expect(await faults(author, key)).toEqual([])
+  expect(await faults(author, `${key}@1`)).toEqual([])
+  expect((await publishFiles(helped, { 'new.txt': 'new' }, { key })).release).toBe(3)
+}, 60_000)
