@@ -5,7 +5,7 @@ import { asReproError, fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 import { TreePool } from '../system/tree-pool.ts'
-import { type FileToWrite, TreeWriter } from '../system/tree-writer.ts'
+import { filesToWrite, TreeWriter } from '../system/tree-writer.ts'
 import { finishCheckout, startCheckout } from './checkout-files.ts'
 import { type CheckoutPlan, planCheckout } from './checkout-plan.ts'
 import { INDEX_FOLDER, RELEASES_FOLDER } from './drive-paths.ts'
@@ -80,9 +80,9 @@ async function* checkoutWith(
       hints: ['fetch to another folder, or replace what is there with --force'],
     })
   if (state && !state.complete) await sweepTemporaries(folder, pool)
-  const known = state && !options.rehash ? await readFileNotes(folder) : new Map()
+  const known = state ? await readFileNotes(folder) : new Map()
   const index = keepSegments(source)
-  const local = new LocalFiles(folder, pool, known)
+  const local = new LocalFiles(folder, pool, known, options.rehash)
   const plan = await planCheckout(source, index.entries(), folder, state, local, options)
   writer.writeFolder('.repro')
   await assertTwinsFit(join(folder, '.repro'), plan.selected)
@@ -142,7 +142,10 @@ async function* writeEntries(
   let count = entries.length - files.length
   let shown = 0
   const how = { pool, mtime, signal }
-  for await (const written of writer.writeFiles(filesToWrite(source, files, signal), how)) {
+  for await (const written of writer.writeFiles(
+    filesToWrite(source, files, file => file, signal),
+    how,
+  )) {
     for (const { entry, state } of written) {
       bytes += entry.size
       count++
@@ -153,22 +156,6 @@ async function* writeEntries(
     yield { action: 'progress', subject: 'write', bytes, files: count, ...totals }
   }
   return bytes
-}
-
-/** Files with the places of their bytes, where their source knows them. */
-async function* filesToWrite(
-  source: ReleaseSource,
-  files: readonly FileEntry[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<readonly FileToWrite[]> {
-  if (files.length === 0) return
-  const located = source.extents?.(files, signal) ?? [files.map(file => ({ file, extents: null }))]
-  for await (const batch of located)
-    yield batch.map(({ file, extents }) => ({
-      entry: file,
-      extents,
-      read: () => source.read(file, signal),
-    }))
 }
 
 /** Removes a file or link of an earlier release, and folders that are empty then. */

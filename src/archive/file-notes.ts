@@ -42,11 +42,14 @@ export async function writeFileNotes(
   await writeFileRenamed(join(folder, NOTES_PATH), `${lines.join('\n')}\n`)
 }
 
-/** The inode and the time of the content: any edit by a person changes one of them, a crash or a bad disk neither. */
+/**
+ * Whether nobody wrote to a file between two looks, by its inode and times: a crash or a bad disk may have changed its
+ * bytes and its size all the same.
+ */
 export function sameWriting(one: string, other: string): boolean {
-  const [, inode, , mtime] = one.split(':')
-  const [, otherInode, , otherMtime] = other.split(':')
-  return inode === otherInode && mtime === otherMtime
+  const [, inode, , mtime, ctime] = one.split(':')
+  const [, otherInode, , otherMtime, otherCtime] = other.split(':')
+  return inode === otherInode && mtime === otherMtime && ctime === otherCtime
 }
 
 function isSettled(state: string): boolean {

@@ -29,13 +29,23 @@ export class LocalFiles {
   readonly #folder: string
   readonly #pool: TreePool
   readonly #notes: ReadonlyMap<string, FileNote>
+  readonly #rehash: boolean
   readonly #listed = new Map<string, ReadonlyMap<string, Dirent> | 'link'>()
 
-  /** @param notes files that need not be read while they are in the state noted. */
-  constructor(folder: string, pool: TreePool, notes: ReadonlyMap<string, FileNote> = new Map()) {
+  /**
+   * @param notes files that need not be read while they are in the state noted; with `rehash` they are read all the
+   * same, and the notes only tell what nobody wrote to.
+   */
+  constructor(
+    folder: string,
+    pool: TreePool,
+    notes: ReadonlyMap<string, FileNote> = new Map(),
+    rehash = false,
+  ) {
     this.#folder = folder
     this.#pool = pool
     this.#notes = notes
+    this.#rehash = rehash
   }
 
   /**
@@ -73,7 +83,8 @@ export class LocalFiles {
     if (!stats?.isFile()) return false
     const note = this.#notes.get(path)
     if (note && sameWriting(note.state, formatFileState(stats))) return true
-    return date !== null && stats.mtimeNs === BigInt(Date.parse(date)) * 1_000_000n
+    // Dates go to the disk as fractions of a second, and come back up to a millisecond less.
+    return date !== null && Math.abs(Number(stats.mtimeNs) / 1e6 - Date.parse(date)) <= 1
   }
 
   /** Every path below the folder, sorted in each; `skip` leaves subtrees out. No link is followed. */
@@ -132,7 +143,7 @@ export class LocalFiles {
 
   #asNoted(entry: FileEntry): LocalState | null {
     const note = this.#notes.get(entry.path)
-    if (note?.blake3 !== entry.blake3) return null
+    if (this.#rehash || note?.blake3 !== entry.blake3) return null
     const path = join(this.#folder, entry.path)
     const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
     if (!stats || formatFileState(stats) !== note.state) return null

@@ -39,6 +39,12 @@ export function preparedBundle(parts: PreparedParts): PreparedBundle {
           yield entry
     },
     async *fetch() {},
+    async *extents(files) {
+      yield files.map(file => {
+        const { absolute } = source(file)
+        return { file, extents: [{ path: absolute, offset: 0, length: file.size }] }
+      })
+    },
     read: (file, signal) => createReadStream(source(file).absolute, signal ? { signal } : {}),
   }
 }

@@ -120,7 +120,7 @@ async function note(
   app: string,
   noted: RecordedApp,
 ): Promise<void> {
-  await tree.writeFolder(RESERVED)
+  tree.writeFolder(RESERVED)
   const path = join(folder, RECORDED)
   const before = await readRecorded(path)
   const known = Object.entries(before?.apps ?? {}).filter(([name]) =>

@@ -6,15 +6,13 @@ import { fail, ReproError } from '../core/errors.ts'
 import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 import { syncFolder } from '../system/atomic-file.ts'
-import { parallel } from '../system/parallel.ts'
 import { makeScratchFolder } from '../system/scratch-folder.ts'
-import { TreeWriter } from '../system/tree-writer.ts'
+import { TreePool } from '../system/tree-pool.ts'
+import { filesToWrite, TreeWriter } from '../system/tree-writer.ts'
 import { closureEntries } from './closure-prefixes.ts'
 import { openStage, type Stage, writeStageFile } from './open-stage.ts'
 import { assertRoom } from './room.ts'
 import { stageImage } from './stage-image.ts'
-
-const WIDTH = 8
 
 export interface StageOptions {
   readonly cache: string
@@ -140,32 +138,40 @@ async function* writeFiles(
   const bundle = new TreeWriter(join(folder, 'bundle'))
   const expected = new TreeWriter(join(folder, 'expected'))
   await Promise.all([bundle, expected].map(tree => mkdir(tree.root, { mode: 0o755 })))
-  await bundle.writeFolder(closure.app.out)
+  bundle.writeFolder(closure.app.out)
+  for (const entry of parts.inputs) {
+    signal?.throwIfAborted()
+    if (entry.type === 'link') await bundle.writeLink(entry)
+    else if (entry.type === 'folder') bundle.writeFolder(entry.path)
+  }
+  const inputs = parts.inputs.filter(entry => entry.type === 'file')
+  const unique = [...new Map(parts.expected.map(entry => [entry.blake3, entry])).values()]
+  const pool = new TreePool(totalBytes, inputs.length + unique.length)
   const state: Record<string, string> = {}
   let bytes = 0
-  const write = async (entry: IndexEntry) => {
-    if (entry.type === 'link') await bundle.writeLink(entry)
-    else if (entry.type === 'folder') await bundle.writeFolder(entry.path)
-    else {
-      const chunks = source.read(entry, signal)
-      state[`bundle/${entry.path}`] = await bundle.writeFile(entry, chunks, signal)
-      bytes += entry.size
+  const writeAll = async function* (
+    tree: TreeWriter,
+    folder: 'bundle' | 'expected',
+    files: readonly FileEntry[],
+    place: (file: FileEntry) => FileEntry,
+  ): AsyncGenerator<WorkRecord> {
+    const located = filesToWrite(source, files, place, signal)
+    for await (const written of tree.writeFiles(located, { pool, mtime: null, signal })) {
+      for (const { entry, state: found } of written) {
+        state[`${folder}/${entry.path}`] = found
+        bytes += entry.size
+      }
+      yield { action: 'progress', subject: closure.name, bytes, totalBytes }
     }
   }
-  const writeExpected = async (entry: FileEntry) => {
-    const { executable: _, ...plain } = { ...entry, path: entry.blake3 }
-    const chunks = source.read(entry, signal)
-    state[`expected/${entry.blake3}`] = await expected.writeFile(plain, chunks, signal)
-    bytes += entry.size
-  }
-  const unique = new Map(parts.expected.map(entry => [entry.blake3, entry]))
-  const jobs = [
-    ...parts.inputs.map(entry => () => write(entry)),
-    ...[...unique.values()].map(entry => () => writeExpected(entry)),
-  ]
-  for await (const _ of parallel(jobs, WIDTH, job => job())) {
-    signal?.throwIfAborted()
-    yield { action: 'progress', subject: closure.name, bytes, totalBytes }
+  try {
+    yield* writeAll(bundle, 'bundle', inputs, file => file)
+    yield* writeAll(expected, 'expected', unique, ({ executable: _, ...file }) => ({
+      ...file,
+      path: file.blake3,
+    }))
+  } finally {
+    await pool.close()
   }
   return state
 }

@@ -2,8 +2,10 @@
 // Jobs: {id, kind: 'write' | 'check' | 'prove' | 'follow', ...}; answers: {id, results} or {id, error: {code, message, ...}}.
 // Nothing here decides where a file goes: paths come checked from tree-writer.ts.
 import {
+  chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fchmodSync,
   fstatSync,
   ftruncateSync,
@@ -30,9 +32,12 @@ const SPARSE_BYTES = 64 << 10
 /** A run of zeros shorter than this is written. */
 const HOLE_BYTES = 32 << 10
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+const CLONE = constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const salt = `${(Date.now() & 0xffffff).toString(16).padStart(6, '0')}${(threadId & 0xff).toString(16).padStart(2, '0')}`
 let named = 0
+/** False once the file system was asked in vain to let two files share their blocks. */
+let clones = true
 
 const stateOf = s => `${s.dev}:${s.ino}:${s.size}:${s.mtimeNs}:${s.ctimeNs}`
 
@@ -101,6 +106,36 @@ function writeSparse(fd, bytes, position) {
   writeWhole(fd, bytes, written, bytes.length, position + written)
 }
 
+/**
+ * Makes `temporary` share the blocks of the one whole file that has the bytes, where the file system can, and returns
+ * the open copy with the BLAKE3 of its bytes; null where it cannot, or the file is too small to gain by it.
+ */
+function clone(file, { sources, ring }, temporary) {
+  const [only] = file.extents
+  const whole = Array.isArray(only) && only[1] === 0 && only[2] === file.size
+  if (!clones || !whole || file.extents.length > 1 || file.size < SPARSE_BYTES) return null
+  try {
+    copyFileSync(sources[only[0]], temporary, CLONE)
+  } catch {
+    clones = false
+    return null
+  }
+  try {
+    chmodSync(temporary, 0o600)
+    const fd = openSync(temporary, constants.O_RDWR | constants.O_NOFOLLOW)
+    try {
+      const hash = fstatSync(fd).size === file.size ? hashOpen(fd, file.size, ring) : ''
+      return { fd, hash }
+    } catch (error) {
+      closeSync(fd)
+      throw error
+    }
+  } catch (error) {
+    unlinkSync(temporary)
+    throw error
+  }
+}
+
 /** The file's state once it stands under its name; null when its bytes were not what they must be. */
 function writeFile(file, job, end) {
   const temporary = temporaryFor(file.path)
@@ -111,11 +146,15 @@ function writeFile(file, job, end) {
     if (file.size >= SPARSE_BYTES) ftruncateSync(fd, file.size)
   }
   try {
-    const hash = bytesOf(file, job, end, (bytes, position) => {
-      if (fd === null) create()
-      if (file.size >= SPARSE_BYTES) writeSparse(fd, bytes, position)
-      else writeWhole(fd, bytes, 0, bytes.length, position)
-    })
+    const cloned = clone(file, job, temporary)
+    fd = cloned?.fd ?? null
+    const hash =
+      cloned?.hash ??
+      bytesOf(file, job, end, (bytes, position) => {
+        if (fd === null) create()
+        if (file.size >= SPARSE_BYTES) writeSparse(fd, bytes, position)
+        else writeWhole(fd, bytes, 0, bytes.length, position)
+      })
     if (hash !== file.blake3) return null
     if (fd === null) create()
     fchmodSync(fd, file.mode)

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
 import { assertArchivePath, linkFault } from '../core/archive-path.ts'
 import { fail, ReproError } from '../core/errors.ts'
-import type { Extent } from '../core/release-source.ts'
+import type { Extent, ReleaseSource } from '../core/release-source.ts'
 import { temporaryName } from './atomic-file.ts'
 import { createBlake3 } from './blake3.ts'
 import { formatFileState } from './file-state.ts'
@@ -176,6 +176,23 @@ export class TreeWriter {
     }
     this.#folders.add(path)
   }
+}
+
+/** Files of a release for `writeFiles`, with the places of their bytes where the source knows them. */
+export async function* filesToWrite(
+  source: ReleaseSource,
+  files: readonly FileEntry[],
+  place: (file: FileEntry) => FileEntry,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly FileToWrite[]> {
+  if (files.length === 0) return
+  const unlocated = [files.map(file => ({ file, extents: null }))]
+  for await (const batch of source.extents?.(files, signal) ?? unlocated)
+    yield batch.map(({ file, extents }) => ({
+      entry: place(file),
+      extents,
+      read: () => source.read(file, signal),
+    }))
 }
 
 function makeFolder(full: string, path: string): void {
