@@ -45,7 +45,7 @@ function buildLibrary() {
     { stdio: 'inherit' },
   )
   if (status !== 0) process.exit(status ?? 1)
-  for (const path of workers()) copyFileSync(path, join(fresh, path))
+  for (const path of [...workers(), ...workers('.d.mts')]) copyFileSync(path, join(fresh, path))
 }
 
 async function buildCommand() {
@@ -86,10 +86,10 @@ const englishOnly = {
   },
 }
 
-/** Plain modules that are started as threads: they are found beside the file that starts them. */
-function workers() {
+/** Plain modules that are started as threads, and what they import: they are found beside the file that starts them. */
+function workers(ending = '.mjs') {
   return readdirSync('src', { recursive: true })
-    .filter(path => path.endsWith('.mjs'))
+    .filter(path => path.endsWith(ending))
     .map(path => join('src', path))
 }
 
