@@ -58,7 +58,7 @@ it.each(['clear', 'compact'])(
     const args = ['rm', key, '--yes']
     const killed = await killAt(author, args, { phase, n: 1, runOnMs: 0 })
     expect(killed.phase).toBe(phase)
-    const publish = await author.repro('publish', 'study', '--wait', '500ms', '--json')
+    const publish = await author.repro('publish', 'study', '--wait', '1s', '--json')
     expect(publish.stdout).toMatch(/SYNC_NEEDED|"published":false/)
     await author.json(args)
     const disk = execFileSync('du', ['-s', '--block-size=1', author.home], { encoding: 'utf8' })

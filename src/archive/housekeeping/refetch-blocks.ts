@@ -36,6 +36,7 @@ export async function* refetchBlocks(
     const back = await Promise.allSettled(
       some.map(async index => {
         await core.clear(index, index + 1)
+        enterPhase('repair')
         return await patience.wait(core.get(index, { wait: true, raw: true }))
       }),
     )
