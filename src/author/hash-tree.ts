@@ -39,6 +39,7 @@ export async function* hashTree(
 ): AsyncGenerator<WorkRecord, HashedTree> {
   const hashes = files.map(file => known.hashOf(file))
   const unknown = files.filter((_, i) => hashes[i] === null)
+  const read = new Map<TreeFile, string>()
   const totals = { totalBytes: bytesOf(unknown), totalFiles: unknown.length }
   yield { action: 'hash', status: 'start', bytes: 0, files: 0, ...totals }
   if (unknown.length > 0) {
@@ -58,7 +59,10 @@ export async function* hashTree(
       const file = unknown[i]!
       if ('error' in one && one.error !== undefined) faults.push(faultFor(file, one.error))
       else if (!('blake3' in one) || one.state !== file.state) faults.push(changed(file.path))
-      else known.note(file, { blake3: one.blake3 })
+      else {
+        known.note(file, { blake3: one.blake3 })
+        read.set(file, one.blake3)
+      }
     }
     throwFaults(faults.sort((a, b) => comparePaths(a.file ?? '', b.file ?? '')))
   }
@@ -74,10 +78,13 @@ export async function* hashTree(
       knownBytes: bytesOf(files) - totals.totalBytes,
     },
   }
-  return {
-    entries: () => files.map((file, i) => entryOf(file, hashes[i] ?? known.hashOf(file)!)),
-    read: unknown.length,
-  }
+  for (const [i, file] of files.entries()) hashes[i] ??= read.get(file) ?? null
+  return { entries: entriesOf(files, hashes as string[]), read: unknown.length }
+}
+
+/** Apart, so that what is kept for them is no more than this. */
+function entriesOf(files: readonly TreeFile[], hashes: readonly string[]) {
+  return () => files.map((file, i) => entryOf(file, hashes[i]!))
 }
 
 function entryOf({ path, size, mode }: TreeFile, blake3: string): FileEntry {

@@ -15,13 +15,14 @@ export async function openKnown(
   })
 }
 
-/** Keeps it for the next time. Where that cannot be, all is read again then: no reason to refuse now. */
+/** Keeps it for the next time, and is done with it. Where that cannot be, all is read again then: no reason to refuse now. */
 export async function* keepKnown(
   known: StatCache,
   files: readonly StatFile[],
   memo?: string,
 ): AsyncGenerator<WorkRecord, void> {
   const fault = await known.save(files, memo)
+  known.close()
   if (fault === null) return
   const message = `the hashes are not kept, and all files will be read again the next time: ${fault}`
   yield { action: 'warning', status: 'warn', message }

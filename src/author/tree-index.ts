@@ -1,5 +1,6 @@
 import { type IndexEntry, type IndexRoot, indexRoot } from '../../schemas/index.ts'
 import { type BuiltIndex, buildIndex } from '../archive/content-index.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
 import { fail } from '../core/errors.ts'
 import { blake3 } from '../system/blake3.ts'
 import type { StatCache } from '../system/stat-cache.ts'
@@ -29,7 +30,7 @@ export class TreeIndex {
     this.#makeEntries = makeEntries
     const rest = blake3(JSON.stringify([RULE, tree.links, tree.emptyFolders]))
     this.root = rootIn(known.memoOf(files), rest) ?? this.#build().root
-    this.memo = `${rest} ${JSON.stringify(this.root)}`
+    this.memo = `${rest} ${canonicalJson(this.root)}`
   }
 
   /** Sorted by path. */

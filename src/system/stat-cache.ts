@@ -70,7 +70,7 @@ export class StatCache {
   readonly #folder: string
   readonly #marks: string
   readonly #now: () => Date
-  readonly #before: ReadonlyMap<string, Entry>
+  #before: ReadonlyMap<string, Entry>
   readonly #memo: string | null
   readonly #noted = new Map<string, Entry>()
   readonly #openedMs: number
@@ -140,6 +140,12 @@ export class StatCache {
     }
   }
 
+  /** Lets go of what it holds in memory; it knows nothing from then on. */
+  close(): void {
+    this.#before = new Map()
+    this.#noted.clear()
+  }
+
   #kept(files: readonly StatFile[], memo: string | null): [[string, Entry][], string | null] {
     const isSettled = settledBy(this.#folder, this.#openedMs)
     const kept: [string, Entry][] = []
@@ -183,12 +189,13 @@ export class StatCache {
       pathBytes: paths.length,
       stateBytes: states.length,
     } satisfies z.infer<typeof header>
-    const start = Buffer.from(`${JSON.stringify(head)}\n`)
-    const body = Buffer.concat([start, paths, states, flags, modes, hashes])
+    const start = Buffer.alloc(MAGIC.length + HASH_HEX + 1)
+    const line = Buffer.from(`${JSON.stringify(head)}\n`)
+    const whole = Buffer.concat([start, line, paths, states, flags, modes, hashes])
+    whole.write(`${MAGIC}${blake3(whole.subarray(start.length))}\n`, 'latin1')
     const parent = join(this.#file, '..')
     await mkdir(parent, { recursive: true, mode: 0o700 })
-    const checked = Buffer.from(`${MAGIC}${blake3(body)}\n`)
-    await writeFileRenamed(this.#file, Buffer.concat([checked, body]), 0o600)
+    await writeFileRenamed(this.#file, whole, 0o600)
     await dropOldest(parent)
   }
 }
