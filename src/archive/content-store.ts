@@ -7,6 +7,7 @@ import type { SourceFile } from '../core/source-file.ts'
 import { blake3Digest } from '../system/blake3.ts'
 import { type IngestEvent, IngestPool } from '../system/ingest-pool.ts'
 import { enterPhase } from '../system/phase.ts'
+import { BlobTable } from './blob-table.ts'
 import { BlobWriter, type StoredBlob } from './blob-writer.ts'
 import type { BlockSource } from './block-files/block-notes.ts'
 import { OUTSIDE_BYTES } from './block-files/stored-value.ts'
@@ -33,7 +34,7 @@ export interface ContentStoreOptions {
 /** The contents that one publish has stored, by the BLAKE3 of the whole. */
 export class ContentStore {
   readonly #options: ContentStoreOptions
-  readonly #blobs = new Map<string, StoredBlob>()
+  readonly #blobs = new BlobTable()
   readonly #used: UsedBlocks
   #index: BlockIndex | null = null
   #writer: BlobWriter | null = null
@@ -112,20 +113,23 @@ export class ContentStore {
     return results
   }
 
-  /** Stores texts of repro's own. */
-  async addTexts(texts: readonly { readonly blake3: string; readonly bytes: Uint8Array }[]) {
+  /** Stores texts of repro's own, few at a time. */
+  async addTexts(texts: readonly { readonly blake3: string; readonly text: string }[]) {
     const writer = await this.#open()
-    const short = texts.filter(text => text.bytes.length <= TEXT_BLOCK_BYTES)
-    const blobs = await writer.addBlocks(short.map(readBlock))
+    const contents = texts.map(({ blake3, text }) => ({ blake3, bytes: Buffer.from(text) }))
+    const short = contents.filter(({ bytes }) => bytes.length <= TEXT_BLOCK_BYTES)
+    const blobs = await writer.addBlocks(
+      short.map(({ blake3, bytes }) => ({ bytes, blake3: Buffer.from(blake3, 'hex') })),
+    )
     for (const [i, { blake3 }] of short.entries()) this.#note(blake3, blobs[i]!, false)
-    for (const text of texts) {
-      if (text.bytes.length <= TEXT_BLOCK_BYTES) continue
+    for (const { blake3, bytes } of contents) {
+      if (bytes.length <= TEXT_BLOCK_BYTES) continue
       const open = writer.begin()
-      for (let at = 0; at < text.bytes.length; at += TEXT_BLOCK_BYTES) {
-        const bytes = text.bytes.subarray(at, at + TEXT_BLOCK_BYTES)
-        await writer.extend(open, [readBlock({ bytes })], () => {})
+      for (let at = 0; at < bytes.length; at += TEXT_BLOCK_BYTES) {
+        const block = bytes.subarray(at, at + TEXT_BLOCK_BYTES)
+        await writer.extend(open, [{ bytes: block, blake3: blake3Digest(block) }], () => {})
       }
-      this.#note(text.blake3, await writer.finish(open), false)
+      this.#note(blake3, await writer.finish(open), false)
     }
   }
 
@@ -194,9 +198,14 @@ export class ContentStore {
     for (const range of this.#used.gaps(end)) await this.#options.core.clear(range.start, range.end)
   }
 
-  async close(): Promise<void> {
+  /** Gives the memory of reading back: no file is read for now. */
+  async rest(): Promise<void> {
     await this.#pool?.close()
     this.#pool = null
+  }
+
+  async close(): Promise<void> {
+    await this.rest()
     // What is being written must not outlive the session; why it failed was told already.
     await this.#writer?.flush().catch(() => undefined)
   }
@@ -224,7 +233,7 @@ export class ContentStore {
       this.storedFiles++
       this.storedBytes += blob.newBytes
     }
-    if (!this.#blobs.has(blake3)) this.#blobs.set(blake3, blob)
+    this.#blobs.add(blake3, blob)
   }
 
   /** Images lie in a cache that may be deleted, and what is small is copied anyway. */
@@ -240,8 +249,3 @@ export class ContentStore {
     return this.#writer
   }
 }
-
-const readBlock = ({ bytes }: { readonly bytes: Uint8Array }) => ({
-  bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
-  blake3: blake3Digest(bytes),
-})

@@ -18,6 +18,9 @@ import { listSeen, readSeen } from './seen.ts'
 import { openError, storeError } from './store-errors.ts'
 import { lastWrite, listMarked, unmarkWriting } from './writing-mark.ts'
 
+/** Nodes and keys of drives' trees that stay in memory; what Hyperbee makes for itself keeps 16 times as many. */
+const CACHED_TREE_NODES = 4096
+
 /** The bundles of a home in one Corestore, each opened at most once. */
 export class CorestoreBundles implements BundleStore {
   readonly #home: string
@@ -38,7 +41,11 @@ export class CorestoreBundles implements BundleStore {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await noteAdoptedStore(home)
       const storage = await openBlockStorage(folder)
-      store = new Corestore(storage, { primaryKey: seed.derive('store'), unsafe: true })
+      store = new Corestore(storage, {
+        primaryKey: seed.derive('store'),
+        unsafe: true,
+        globalCache: { maxSize: CACHED_TREE_NODES, _array: [] },
+      })
       store.watch(core => guardCore(core as WatchedCore))
       await store.ready()
       withdrawDamaged(store)

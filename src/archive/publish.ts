@@ -17,7 +17,7 @@ import type { BundleKeys } from './own-bundles.ts'
 import { Patience, type PeerView } from './patience.ts'
 import { blocksReleased, planChange, type ReleaseChange } from './release-change.ts'
 import { signRecord } from './release-record.ts'
-import type { WantedContent } from './wanted-entries.ts'
+import { type Wanted, wantedOf, wantedText } from './wanted-entries.ts'
 
 /** What publishing needs of its bundle. */
 export interface PublishHost {
@@ -43,7 +43,8 @@ export interface PublishWork {
   readonly contents: ContentStore
 }
 
-const BATCH_ENTRIES = 4096
+/** A batch holds all that it made until it is written: few entries, so that this is never moved out of the young heap. */
+const BATCH_ENTRIES = 256
 
 /** Looks at what is there. Throws HISTORY_REWRITTEN, and TAG_TAKEN for a tag of a release that is not the newest. */
 export async function beginPublish(
@@ -134,16 +135,16 @@ function newestOf(before: readonly ExaminedRelease[]): ReleaseRecord | null {
 /** Stores the contents that no entry of the head has and that this session has not stored. */
 async function* storeMissing(
   { contents, options }: PublishWork,
-  { put, stored }: ReleaseChange,
+  { entries, texts, stored }: ReleaseChange,
   prepared: PreparedBundle,
 ): AsyncGenerator<WorkRecord> {
-  const texts: { blake3: string; bytes: Uint8Array }[] = []
   const files = new Map<string, SourceFile>()
-  for (const { content } of put) {
-    if (!content || contents.has(content.blake3) || stored.has(content.blake3)) continue
-    const { blake3, from } = content
-    if (from instanceof Uint8Array) texts.push({ blake3, bytes: from })
-    else if (!files.has(blake3)) files.set(blake3, prepared.source(from))
+  for (const entry of entries) {
+    // What may not be published is refused before anything is stored.
+    if (!wantedOf(entry)?.content || entry.type !== 'file') continue
+    const { blake3 } = entry
+    if (contents.has(blake3) || stored.has(blake3) || files.has(blake3)) continue
+    files.set(blake3, prepared.source(entry))
   }
   const sources = [...files.values()]
   const totals = {
@@ -157,7 +158,12 @@ async function* storeMissing(
     if (!('blake3' in file)) throw file.error
     if (file.blake3 !== expected[i]) changed(sources[i]!.absolute)
   }
-  await contents.addTexts(texts)
+  await contents.rest()
+  for (let at = 0; at < texts.length; at += BATCH_ENTRIES) {
+    options.signal?.throwIfAborted()
+    const some = texts.slice(at, at + BATCH_ENTRIES)
+    await contents.addTexts(some.map(one => ({ ...one, blake3: one.blake3 ?? blake3(one.text) })))
+  }
   await contents.flush()
   const { storedBytes: bytes, storedFiles } = contents
   yield { action: 'store', status: 'ok', bytes, files: storedFiles }
@@ -166,31 +172,36 @@ async function* storeMissing(
 /** Puts what is new or changed, and takes away what the release does not have. */
 async function* writeTree(
   { host, options, contents }: PublishWork,
-  { put, remove, kept, stored }: ReleaseChange,
+  { entries, texts, remove, kept, stored }: ReleaseChange,
 ): AsyncGenerator<WorkRecord> {
   const { drive } = host.bundle
-  yield { action: 'index', status: 'start', totalFiles: put.length + remove.length }
-  const blobOf = async ({ blake3 }: WantedContent) =>
-    (await contents.blobFor(blake3)) ?? stored.get(blake3)
-  for (let at = 0; at < put.length; at += BATCH_ENTRIES) {
-    options.signal?.throwIfAborted()
-    enterPhase('bee')
-    const batch = drive.batch()
-    for (const { path, executable, linkname, content } of put.slice(at, at + BATCH_ENTRIES)) {
-      const blob = content ? await blobOf(content) : null
-      if (blob === undefined) fail('INTERNAL', `the bytes of "${path}" were not stored`)
-      const metadata = content ? { blake3: content.blake3 } : null
-      await batch.putEntry(`/${path}`, { executable, linkname, blob, metadata })
+  const totalFiles = entries.length + texts.length + remove.length
+  yield { action: 'index', status: 'start', totalFiles }
+  const put = async (batch: Hyperdrive, wanted: Wanted | null) => {
+    if (!wanted) return
+    const { path, executable, linkname, content } = wanted
+    const blob = content
+      ? ((await contents.blobFor(content.blake3)) ?? stored.get(content.blake3))
+      : null
+    if (blob === undefined) fail('INTERNAL', `the bytes of "${path}" were not stored`)
+    const metadata = content ? { blake3: content.blake3 } : null
+    await batch.putEntry(`/${path}`, { executable, linkname, blob, metadata })
+  }
+  const inBatches = async <T>(
+    items: readonly T[],
+    write: (batch: Hyperdrive, item: T) => Promise<void>,
+  ) => {
+    for (let at = 0; at < items.length; at += BATCH_ENTRIES) {
+      options.signal?.throwIfAborted()
+      enterPhase('bee')
+      const batch = drive.batch()
+      for (const item of items.slice(at, at + BATCH_ENTRIES)) await write(batch, item)
+      await batch.flush()
     }
-    await batch.flush()
   }
-  for (let at = 0; at < remove.length; at += BATCH_ENTRIES) {
-    options.signal?.throwIfAborted()
-    enterPhase('bee')
-    const batch = drive.batch()
-    for (const path of remove.slice(at, at + BATCH_ENTRIES)) await batch.del(`/${path}`)
-    await batch.flush()
-  }
+  await inBatches(texts, (batch, text) => put(batch, wantedText(text)))
+  await inBatches(entries, (batch, entry) => put(batch, wantedOf(entry)))
+  await inBatches(remove, (batch, path) => batch.del(`/${path}`))
   for (const blob of [...kept, ...stored.values()]) await contents.keep(blob)
   yield { action: 'index', status: 'ok' }
 }

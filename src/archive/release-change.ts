@@ -11,17 +11,19 @@ import { diffIndex } from './index-diff.ts'
 import { MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
 import type { Patience } from './patience.ts'
 import { parseManifest } from './release-manifest.ts'
-import { type Wanted, wantedOf, wantedText } from './wanted-entries.ts'
+import { type OwnText, type Wanted, wantedOf, wantedText } from './wanted-entries.ts'
 
-/** What must change for the head of a drive to hold a release. */
+/** What must change for the head of a drive to hold a release. Made without a copy of what may be a million entries. */
 export interface ReleaseChange {
-  /** Entries to write, sorted by path. */
-  readonly put: readonly Wanted[]
+  /** Entries of the index to write, sorted by path; empty folders among them stand in the index alone. */
+  readonly entries: readonly IndexEntry[]
+  /** Manifest and segments to write, sorted by path. */
+  readonly texts: readonly OwnText[]
   /** Paths to delete, sorted. */
   readonly remove: readonly string[]
   /** Blobs that a publish which was cut off stored, and whose entries stay as they are. */
   readonly kept: readonly DriveBlob[]
-  /** Blobs of contents that `put` needs and that entries of the head have, by BLAKE3. */
+  /** Blobs of contents to write that entries of the head have, by BLAKE3. */
   readonly stored: ReadonlyMap<string, DriveBlob>
 }
 
@@ -50,33 +52,17 @@ export async function planChange(
       )
     }
     const diff = await diffIndex(old, readOld, prepared)
-    const put = new Map<string, Wanted>()
-    const remove = new Set<string>()
-    for (const path of diff.removed.keys()) remove.add(path)
-    for (const entry of diff.added) {
-      const wanted = wantedOf(entry)
-      if (wanted) put.set(entry.path, wanted)
-      if (wanted) remove.delete(entry.path)
-    }
-    for (const [path, text] of ownTexts(prepared, diff.segments))
-      put.set(path, wantedText(path, text))
-    const kept: DriveBlob[] = []
-    for (const [path, entry] of left) {
-      const wanted = put.get(path) ?? wantedAt(prepared, path)
-      remove.delete(path)
-      put.delete(path)
-      if (!wanted) {
-        if (entry) remove.add(path)
-      } else if (!entry || !equals(wanted, entry)) put.set(path, wanted)
-      else if (entry.blob) kept.push(entry.blob)
-    }
-    const needed = new Set([...put.values()].map(one => one.content?.blake3))
-    const stored = await blobsOf(released, diff.removed, left, needed)
+    const remove = new Set<string>(diff.removed.keys())
+    for (const entry of diff.added) if (entry.type !== 'folder') remove.delete(entry.path)
+    const texts = new Map<string, OwnText>()
+    for (const text of ownTexts(prepared, diff.segments)) texts.set(text.path, text)
+    const { entries, kept } = applyLeftovers(left, prepared, diff.added, texts, remove)
     return {
-      put: [...put.values()].sort((a, b) => comparePaths(a.path, b.path)),
+      entries,
+      texts: [...texts.values()].sort(byPath),
       remove: [...remove].sort(comparePaths),
       kept,
-      stored,
+      stored: await blobsOf(released, diff.removed, left, entries),
     }
   } finally {
     await released.close()
@@ -123,38 +109,78 @@ async function indexRootOf(view: DriveView, { contentHash }: ReleaseRecord): Pro
   return parseManifest(bytes, contentHash).index.blake3
 }
 
-function ownTexts(prepared: PreparedBundle, segments: readonly string[]): Map<string, string> {
-  const texts = new Map([[MANIFEST_PATH, prepared.manifestText]])
-  for (const hash of segments) texts.set(segmentPath(hash), prepared.segments.get(hash)!)
-  return texts
+/** Brings what a publish that was cut off left in the head to what is wanted there. */
+function applyLeftovers(
+  left: ReadonlyMap<string, DriveEntry | null>,
+  prepared: PreparedBundle,
+  added: readonly IndexEntry[],
+  texts: Map<string, OwnText>,
+  remove: Set<string>,
+): { entries: readonly IndexEntry[]; kept: readonly DriveBlob[] } {
+  if (left.size === 0) return { entries: inOrder(added), kept: [] }
+  const entries = new Map(added.map(entry => [entry.path, entry]))
+  const kept: DriveBlob[] = []
+  for (const [path, found] of left) {
+    const text = textAt(prepared, path)
+    const entry = entryAt(prepared, path)
+    const wanted = text ? wantedText(text) : entry ? wantedOf(entry) : null
+    remove.delete(path)
+    if (!wanted) {
+      if (found) remove.add(path)
+    } else if (!found || !equals(wanted, found)) {
+      if (text) texts.set(path, text)
+      else if (entry) entries.set(path, entry)
+    } else {
+      texts.delete(path)
+      entries.delete(path)
+      if (found.blob) kept.push(found.blob)
+    }
+  }
+  return { entries: inOrder([...entries.values()]), kept }
 }
 
-/** What a prepared bundle has at a path, whether it changed or not. */
-function wantedAt(prepared: PreparedBundle, path: string): Wanted | null {
-  const { all } = prepared
+const byPath = (a: { readonly path: string }, b: { readonly path: string }) =>
+  comparePaths(a.path, b.path)
+
+/** The entries of a whole index are in order already. */
+function inOrder(entries: readonly IndexEntry[]): readonly IndexEntry[] {
+  const sorted = entries.every((entry, i) => i === 0 || byPath(entries[i - 1]!, entry) < 0)
+  return sorted ? entries : [...entries].sort(byPath)
+}
+
+function* ownTexts(prepared: PreparedBundle, segments: readonly string[]): Generator<OwnText> {
+  yield { path: MANIFEST_PATH, blake3: null, text: prepared.manifestText }
+  for (const hash of segments)
+    yield { path: segmentPath(hash), blake3: hash, text: prepared.segments.get(hash)! }
+}
+
+function textAt(prepared: PreparedBundle, path: string): OwnText | null {
+  if (path === MANIFEST_PATH) return { path, blake3: null, text: prepared.manifestText }
+  const blake3 = path.slice(INDEX_FOLDER.length + 1, -'.jsonl'.length)
+  const text = prepared.segments.get(blake3)
+  return text === undefined || path !== segmentPath(blake3) ? null : { path, blake3, text }
+}
+
+function entryAt({ all }: PreparedBundle, path: string): IndexEntry | null {
   let [low, high] = [0, all.length]
   while (low < high) {
     const middle = (low + high) >>> 1
     if (comparePaths(all[middle]!.path, path) < 0) low = middle + 1
     else high = middle
   }
-  if (all[low]?.path === path) return wantedOf(all[low]!)
-  const text =
-    path === MANIFEST_PATH
-      ? prepared.manifestText
-      : path.startsWith(`${INDEX_FOLDER}/`)
-        ? prepared.segments.get(path.slice(INDEX_FOLDER.length + 1, -'.jsonl'.length))
-        : undefined
-  return text === undefined ? null : wantedText(path, text)
+  return all[low]?.path === path ? all[low]! : null
 }
 
 async function blobsOf(
   view: DriveView,
   removed: ReadonlyMap<string, IndexEntry>,
   left: ReadonlyMap<string, DriveEntry | null>,
-  needed: ReadonlySet<string | undefined>,
+  entries: readonly IndexEntry[],
 ): Promise<Map<string, DriveBlob>> {
   const stored = new Map<string, DriveBlob>()
+  if (removed.size === 0 && left.size === 0) return stored
+  const needed = new Set<string>()
+  for (const entry of entries) if (entry.type === 'file') needed.add(entry.blake3)
   const note = (entry: DriveEntry | null) => {
     if (entry?.blob && entry.blake3 && needed.has(entry.blake3))
       stored.set(entry.blake3, entry.blob)

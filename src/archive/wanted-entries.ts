@@ -1,4 +1,4 @@
-import type { FileEntry, IndexEntry } from '../../schemas/index.ts'
+import type { IndexEntry } from '../../schemas/index.ts'
 import { isReserved } from '../core/archive-path.ts'
 import { fail } from '../core/errors.ts'
 import { blake3 } from '../system/blake3.ts'
@@ -16,8 +16,14 @@ export interface Wanted {
 export interface WantedContent {
   readonly blake3: string
   readonly size: number
-  /** Bytes at hand, or the file of the author's that has them. */
-  readonly from: Uint8Array | FileEntry
+}
+
+/** A file of repro's own: the manifest, or a segment of the index. */
+export interface OwnText {
+  readonly path: string
+  /** Of a segment, that it is named by. */
+  readonly blake3: string | null
+  readonly text: string
 }
 
 /**
@@ -32,13 +38,12 @@ export function wantedOf(entry: IndexEntry): Wanted | null {
     })
   if (type === 'folder') return null
   if (type === 'link') return { path, executable: false, linkname: entry.target, content: null }
-  const content = { blake3: entry.blake3, size: entry.size, from: entry }
+  const content = { blake3: entry.blake3, size: entry.size }
   return { path, executable: entry.executable === true, linkname: null, content }
 }
 
-/** A file of repro's own. */
-export function wantedText(path: string, text: string): Wanted {
-  const bytes = Buffer.from(text)
-  const content = { blake3: blake3(bytes), size: bytes.length, from: bytes }
+/** How a file of repro's own stands in the drive. */
+export function wantedText({ path, text, blake3: known }: OwnText): Wanted {
+  const content = { blake3: known ?? blake3(text), size: Buffer.byteLength(text) }
   return { path, executable: false, linkname: null, content }
 }

@@ -11,6 +11,10 @@ import { patchBlockStream, patchTransactions } from './patch.ts'
 import { blockFilesOfDatabase, registerBlockFiles } from './registry.ts'
 import { installedStorage, TESTED_STORAGE } from './tested-version.ts'
 
+/** RocksDB's own numbers. */
+const FORCE_COLLECTION = 1
+const FORCE_LAST_LEVEL = 2
+
 export interface BlockStorageOptions {
   readonly readOnly?: boolean
   /** False: new blocks go into RocksDB. Default: true, unless REPRO_BLOCK_FILES is `off`. */
@@ -20,6 +24,9 @@ export interface BlockStorageOptions {
   /** The version of hypercore-storage; what is installed. */
   readonly storageVersion?: string
 }
+
+/** What RocksDB keeps in memory before it writes a table, up to three times; large blocks do not lie in it. */
+const WRITE_BUFFER_BYTES = 16 << 20
 
 /**
  * Opens the storage of a store whose large blocks lie in block files, to be handed to
@@ -33,7 +40,8 @@ export async function openBlockStorage(
   options: BlockStorageOptions = {},
 ): Promise<CorestoreStorage> {
   await refuseLegacy(folder)
-  const storage = new CorestoreStorage(folder, { readOnly: options.readOnly ?? false })
+  const { readOnly = false } = options
+  const storage = new CorestoreStorage(folder, { readOnly, writeBufferSize: WRITE_BUFFER_BYTES })
   try {
     await moveBack(folder)
     await storage.ready()
@@ -79,10 +87,14 @@ async function layUnder(
   watch(storage, files)
 }
 
-/** RocksDB keeps the old values until it is asked to go through its files. */
+/** RocksDB keeps the old values until it is told to go through all of its files, of any age. */
 async function giveBack(db: Database): Promise<void> {
   await db.flush()
-  await db.compactRange()
+  await db.compactRange(null, null, {
+    blobGarbageCollectionPolicy: FORCE_COLLECTION,
+    blobGarbageCollectionAgeCutoff: 1,
+    bottommostLevelCompaction: FORCE_LAST_LEVEL,
+  })
 }
 
 /** Sees the first session of a core, for its class, and the end of the store. */
