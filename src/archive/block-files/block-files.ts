@@ -1,8 +1,10 @@
 import type Hypercore from 'hypercore'
 import type { Database } from 'hypercore-storage'
+import { fail } from '../../core/errors.ts'
 import { blake3Digest } from '../../system/blake3.ts'
 import { storeError } from '../store-errors.ts'
 import { takeNote } from './block-notes.ts'
+import { BlockPlacer } from './block-placer.ts'
 import { BlockReader } from './block-reader.ts'
 import { BlockWriter, blockFile } from './block-writer.ts'
 import {
@@ -17,7 +19,7 @@ import { type Mark, markTagged } from './mark.ts'
 import type { NewBlock, PendingBlock } from './new-block.ts'
 import { SharedLock } from './shared-lock.ts'
 import { SourceTable } from './source-table.ts'
-import { encodeInline, encodePointer, MAX_BLOCK_BYTES, OUTSIDE_BYTES } from './stored-value.ts'
+import { encodeInline, MAX_BLOCK_BYTES, OUTSIDE_BYTES } from './stored-value.ts'
 import { type BlockUsage, measureFiles, sumUsage } from './usage.ts'
 
 export interface BlockFilesParts {
@@ -36,12 +38,11 @@ export class BlockFiles {
   readonly #parts: BlockFilesParts
   readonly #writer: BlockWriter
   readonly #sources: SourceTable
+  readonly #placer: BlockPlacer
   readonly #reader: BlockReader
   readonly #faults = new BlockFaults()
   /** Shared by transactions that write pointers, exclusive for a move of blocks. */
   readonly #pointers = new SharedLock()
-  /** How many transactions have bytes in a block file that no pointer in RocksDB names yet. */
-  readonly #unsettled = new Map<number, number>()
   /** Removed by a compaction, and still open. */
   readonly #retired = new Set<number>()
   #unservable: (dataPointer: number, index: number) => void = () => undefined
@@ -51,6 +52,7 @@ export class BlockFiles {
     this.#parts = parts
     this.#writer = writer
     this.#sources = new SourceTable(parts.db)
+    this.#placer = new BlockPlacer(writer, this.#sources)
     this.#reader = new BlockReader(parts.folder, this.#sources, this.#faults)
   }
 
@@ -65,7 +67,15 @@ export class BlockFiles {
 
   /** Durable: all bytes written so far. Throws DISK_FULL or WRITE_FAILED. */
   async sync(): Promise<void> {
-    await this.#writer.sync().catch(this.#cannotWrite)
+    await this.#writer.sync()
+  }
+
+  /**
+   * Begins to write `blocks`, the very buffers that are appended next, so that the disk works while
+   * Hypercore hashes them. A failure shows in the append. Of no use for an encrypted core.
+   */
+  stage(blocks: readonly Uint8Array[]): void {
+    this.#placer.stage(blocks.filter(one => this.#liesOutside(one)))
   }
 
   /**
@@ -117,13 +127,19 @@ export class BlockFiles {
     await this.#reader.close()
   }
 
+  #liesOutside(bytes: Uint8Array): boolean {
+    const { mark, outside } = this.#parts
+    const fits = bytes.length >= OUTSIDE_BYTES && bytes.length <= MAX_BLOCK_BYTES
+    return outside && mark.tagged === 'all' && fits
+  }
+
   /** What a transaction stores for `bytes`: a value, or a block whose bytes are written at its end. */
   valueFor(bytes: Uint8Array): Buffer | NewBlock {
     if (this.#parts.mark.tagged === 'none') return bytes as Buffer
-    const outside = this.#parts.outside && bytes.length >= OUTSIDE_BYTES
-    if (!outside || bytes.length > MAX_BLOCK_BYTES) return encodeInline(bytes)
+    if (!this.#liesOutside(bytes)) return encodeInline(bytes)
     const note = takeNote(bytes)
-    return { bytes, blake3: note?.blake3 ?? blake3Digest(bytes), source: note?.source }
+    const { blake3 = blake3Digest(bytes), source, staged } = note ?? {}
+    return { bytes, blake3, source, staged }
   }
 
   /** Writes the bytes of `blocks`, fills in their pointers, then lets `settle` store those. */
@@ -132,17 +148,7 @@ export class BlockFiles {
     intoView: boolean,
     settle: () => Promise<T>,
   ): Promise<T> {
-    const own = blocks.filter(one => one.source === undefined)
-    const id = own.length > 0 ? await this.#append(own) : 0
-    for (const { source, change, bytes, blake3 } of blocks) {
-      if (source === undefined) continue
-      const pointer = { kind: 'source', offset: source.offset, length: bytes.length } as const
-      change[1] = encodePointer({ ...pointer, id: await this.#sources.idOf(source), blake3 })
-    }
-    const result = await settle()
-    // a view may be stored much later, or never: its files are left alone until the store closes
-    if (!intoView) this.#count(id, -1)
-    return result
+    return await this.#placer.write(blocks, intoView, settle)
   }
 
   /**
@@ -162,7 +168,12 @@ export class BlockFiles {
 
   /** The bytes of a value that RocksDB has for a block. Throws BLOCK_DAMAGED. */
   async bytes(value: Buffer): Promise<Buffer> {
-    return this.#parts.mark.tagged === 'none' ? value : await this.#reader.bytes(value)
+    const { tagged } = this.#parts.mark
+    if (typeof tagged !== 'string')
+      fail('STORE_INVALID', 'the store is half migrated: its blocks cannot be exported', {
+        hints: ['open it for writing once, with any command that is not read-only'],
+      })
+    return tagged === 'none' ? value : await this.#reader.bytes(value)
   }
 
   /** Like `read` for a peer: what is damaged is not here for it, and `onUnservable` hears of it. */
@@ -195,20 +206,6 @@ export class BlockFiles {
     return await this.#pointers.shared(work)
   }
 
-  async #append(blocks: readonly PendingBlock[]): Promise<number> {
-    const { id, offset } = await this.#writer
-      .append(blocks.map(one => one.bytes))
-      .catch(this.#cannotWrite)
-    this.#count(id, 1)
-    let at = offset
-    for (const { change, bytes, blake3 } of blocks) {
-      const { length } = bytes
-      change[1] = encodePointer({ kind: 'file', id, offset: at, length, blake3 })
-      at += length
-    }
-    return id
-  }
-
   async #compact(options: CompactOptions): Promise<CompactResult> {
     await this.#dropRetired()
     const { db, folder } = this.#parts
@@ -218,7 +215,7 @@ export class BlockFiles {
       countDataPointers: () => this.#parts.countDataPointers(),
       newest: () => this.#writer.newest,
       roll: () => this.#writer.roll(),
-      isUnsettled: id => (this.#unsettled.get(id) ?? 0) > 0,
+      isUnsettled: id => this.#placer.isUnsettled(id),
       read: pointer => this.#reader.outside(pointer),
       write: (blocks, settle) => this.write(blocks, false, settle),
       sync: () => this.sync(),
@@ -253,13 +250,5 @@ export class BlockFiles {
       file: id => blockFile(this.#parts.folder, id),
       source,
     })
-  }
-
-  readonly #cannotWrite = (error: unknown): never => {
-    throw storeError(error, this.#parts.folder, this.#parts.folder)
-  }
-
-  #count(id: number, change: number): void {
-    if (id > 0) this.#unsettled.set(id, (this.#unsettled.get(id) ?? 0) + change)
   }
 }

@@ -14,17 +14,35 @@ export interface BlockSource {
   readonly offset: number
 }
 
-const notes = new WeakMap<Uint8Array, BlockNote>()
+/** A block whose bytes are being written ahead of the append, for one store. */
+export interface StagedBlock {
+  readonly placer: object
+  readonly place: Promise<{ readonly id: number; readonly offset: number }>
+  /** To be called when the pointer is stored. */
+  settled(): void
+}
+
+type Notes = BlockNote & { readonly staged?: StagedBlock }
+
+const notes = new WeakMap<Uint8Array, Notes>()
 
 /**
  * Notes what is known about `bytes`, the very buffer that is appended next. It has no effect on
  * an encrypted core, which stores another buffer, nor on a store without block files.
  */
 export function noteBlock(bytes: Uint8Array, note: BlockNote): void {
-  notes.set(bytes, note)
+  notes.set(bytes, { ...notes.get(bytes), ...note })
 }
 
-export function takeNote(bytes: Uint8Array): BlockNote | undefined {
+export function noteStaged(bytes: Uint8Array, staged: StagedBlock): void {
+  notes.set(bytes, { ...notes.get(bytes), staged })
+}
+
+export function noteOf(bytes: Uint8Array): Notes | undefined {
+  return notes.get(bytes)
+}
+
+export function takeNote(bytes: Uint8Array): Notes | undefined {
   const note = notes.get(bytes)
   notes.delete(bytes)
   return note

@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { storeError } from '../store-errors.ts'
 
 const FILE_BYTES = 1024 ** 3
 /** The kernel takes at most this many buffers, and less than 2 GiB, in one call. */
@@ -40,7 +41,10 @@ export class BlockWriter {
     return this.#newest
   }
 
-  /** Resolves when the bytes are written (not yet durable). After a failure nothing of them counts. */
+  /**
+   * Resolves when the bytes are written (not yet durable). After a failure nothing of them counts.
+   * Throws DISK_FULL or WRITE_FAILED, as `sync` does.
+   */
   append(buffers: readonly Uint8Array[]): Promise<Appended> {
     return this.#queue(() => this.#append(buffers))
   }
@@ -64,9 +68,14 @@ export class BlockWriter {
   }
 
   #queue<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work, work)
+    const run = () => work().catch(this.#cannotWrite)
+    const result = this.#last.then(run, run)
     this.#last = result.catch(() => undefined)
     return result
+  }
+
+  readonly #cannotWrite = (error: unknown): never => {
+    throw storeError(error, this.#folder, this.#folder)
   }
 
   async #append(buffers: readonly Uint8Array[]): Promise<Appended> {

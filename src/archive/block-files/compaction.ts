@@ -43,7 +43,7 @@ export interface CompactRoom {
 
 /**
  * Rewrites the live blocks of files that are mostly dead at the end of the newest file, removes
- * those files, and lets RocksDB give its own space back. A kill at any time loses nothing: a file
+ * those files. A kill at any time loses nothing: a file
  * goes only when the new pointers are durable, and what was half done is dead bytes for the next one.
  */
 export async function compactBlocks(
@@ -61,8 +61,6 @@ export async function compactBlocks(
   for (const id of going.keys())
     await room.retire(id, () => rm(blockFile(folder, id), { force: true }))
   if (going.size > 0) await syncFolder(folder)
-  signal?.throwIfAborted()
-  await db.compactRange()
   const sizes = [...going.values()].reduce((all, one) => all + one.size, 0)
   return { files: going.size, freedBytes: sizes - movedBytes, movedBytes }
 }
@@ -105,7 +103,7 @@ async function moveBatch(
 ): Promise<void> {
   const blocks = batch.map(({ entry, bytes, pointer }) => {
     const change: Change = [entry.key, null, null]
-    return { bytes, blake3: pointer.blake3, source: undefined, change, old: entry.value }
+    return { bytes, blake3: pointer.blake3, change, old: entry.value }
   })
   await room.write(blocks, async () => {
     await room.sync()

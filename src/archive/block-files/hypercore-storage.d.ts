@@ -74,7 +74,11 @@ declare module 'hypercore-storage' {
       capacity?: number
     }): AsyncIterable<{ key: Buffer; value: Buffer }>
     flush(): Promise<void>
-    compactRange(): Promise<void>
+    compactRange(
+      start: Buffer | null,
+      end: Buffer | null,
+      options: Record<string, number>,
+    ): Promise<void>
   }
 
   export interface StoredBlock {

@@ -10,6 +10,7 @@ import {
 import { blake3Digest } from '../../../src/system/blake3.ts'
 import {
   allSums,
+  bytesOf,
   bytesOutside,
   codeOf,
   damage,
@@ -173,6 +174,7 @@ describe('a stock store', () => {
     expect(read[7]).toBeNull()
     const usage = await ours.files.usage()
     expect(usage.liveBytes).toBe(await bytesOutside(folder))
+    expect(await bytesOf(join(folder, 'db'))).toBeLessThan(1_000_000)
     await same.append([blocks[0]!])
     await ours.store.close()
     const again = await openOurs(folder)

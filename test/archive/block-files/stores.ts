@@ -89,9 +89,13 @@ export function replicate(a: Corestore, b: Corestore): () => void {
 
 /** The bytes of all block files of a store on disk. */
 export async function bytesOutside(folder: string): Promise<number> {
-  const names = await readdir(join(folder, 'blocks')).catch(() => [])
+  return await bytesOf(join(folder, 'blocks'))
+}
+
+export async function bytesOf(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => [])
   let bytes = 0
-  for (const name of names) bytes += (await stat(join(folder, 'blocks', name))).size
+  for (const name of names) bytes += (await stat(join(folder, name))).size
   return bytes
 }
 

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { noteBlock } from '../../../src/archive/block-files/block-notes.ts'
+import { blake3Digest } from '../../../src/system/blake3.ts'
+import {
+  allSums,
+  bytesOutside,
+  codeOf,
+  newFolder,
+  openCore,
+  openOurs,
+  openStock,
+  replicate,
+  someBlocks,
+  sums,
+} from './stores.ts'
+
+/** Every file of this process takes at most `bytes` in one call, and fails once `room` of them are used up. */
+async function smallDisk(room: number, bytes = Number.POSITIVE_INFINITY) {
+  const handle = await open(new URL(import.meta.url), 'r')
+  const prototype = Object.getPrototypeOf(handle) as typeof handle
+  await handle.close()
+  const { writev } = prototype
+  let left = room
+  const spy = vi.spyOn(prototype, 'writev').mockImplementation(async function (
+    this: typeof handle,
+    buffers,
+    position,
+  ) {
+    const first = buffers[0]! as Buffer
+    const now = first.subarray(0, Math.min(first.length, bytes, left))
+    if (now.length === 0)
+      throw Object.assign(new Error('ENOSPC: no space left on device, writev'), { code: 'ENOSPC' })
+    left -= now.length
+    return (await writev.call(this, [now], position)) as never
+  })
+  onTestFinished(() => spy.mockRestore())
+  return () => {
+    left = Number.POSITIVE_INFINITY
+  }
+}
+
+describe('writing', () => {
+  test('goes on after short writes', async () => {
+    await smallDisk(Number.POSITIVE_INFINITY, 7_000)
+    const { folder, store } = await openOurs()
+    const core = await openCore(store)
+    const blocks = someBlocks(10)
+    await core.append(blocks)
+    expect(await allSums(core)).toEqual(sums(blocks))
+    expect(await bytesOutside(folder)).toBe(
+      blocks.filter(one => one.length > 4096).reduce((all, one) => all + one.length, 0),
+    )
+  })
+
+  test('a full disk: the append fails with words, nothing points at it, and the next one works', async () => {
+    const free = await smallDisk(100_000)
+    const { folder, store } = await openOurs()
+    const core = await openCore(store)
+    const blocks = [50_000, 80_000, 30_000].map(size => randomBytes(size))
+    await core.append(blocks.slice(0, 1))
+    expect(await codeOf(core.append(blocks.slice(1)))).toBe('DISK_FULL')
+    expect(core.length).toBe(1)
+    expect(await bytesOutside(folder)).toBe(50_000)
+    free()
+    await core.append(blocks.slice(2))
+    expect(await allSums(core)).toEqual(sums([blocks[0]!, blocks[2]!]))
+    await store.close()
+    const again = await openOurs(folder)
+    const same = await openCore(again.store)
+    expect(await allSums(same)).toEqual(sums([blocks[0]!, blocks[2]!]))
+  })
+
+  test('a full disk while a peer sends: it is fetched when there is room again', async () => {
+    const stock = await openStock()
+    const core = await openCore(stock)
+    const blocks = Array.from({ length: 20 }, () => randomBytes(20_000))
+    await core.append(blocks)
+    const free = await smallDisk(90_000)
+    const ours = await openOurs()
+    const cut = replicate(ours.store, stock)
+    const copy = await openCore(ours.store, { key: core.key })
+    await copy.update({ wait: true })
+    const first = await Promise.allSettled(blocks.map((_, i) => copy.get(i, { timeout: 2000 })))
+    expect(first.some(one => one.status === 'rejected')).toBe(true)
+    cut()
+    free()
+    replicate(ours.store, stock)
+    expect(await allSums(copy)).toEqual(sums(blocks))
+  })
+
+  test('ahead of the append', async () => {
+    const { folder, store, files } = await openOurs()
+    const core = await openCore(store)
+    const blocks = someBlocks(8)
+    noteBlock(blocks[0]!, { blake3: blake3Digest(blocks[0]!) })
+    files.stage(blocks.slice(0, 6))
+    files.stage(blocks)
+    await core.append(blocks)
+    expect(await allSums(core)).toEqual(sums(blocks))
+    const outside = await bytesOutside(folder)
+    expect((await files.usage()).liveBytes).toBe(outside)
+    files.stage(someBlocks(3))
+    await core.append(blocks)
+    await files.compact({ deadShare: 0 })
+    expect(await allSums(core)).toEqual(sums([...blocks, ...blocks]))
+    await store.close()
+    const again = await openOurs(folder)
+    expect(await allSums(await openCore(again.store))).toEqual(sums([...blocks, ...blocks]))
+    await again.files.compact({ deadShare: 0.01 })
+    expect(await bytesOutside(folder)).toBe(2 * outside)
+  })
+
+  test('ahead of the append, in another store than the append: copied', async () => {
+    const [one, two] = [await openOurs(), await openOurs()]
+    const core = await openCore(two.store)
+    const blocks = someBlocks(4)
+    one.files.stage(blocks)
+    await core.append(blocks)
+    expect(await allSums(core)).toEqual(sums(blocks))
+    expect((await two.files.usage()).liveBytes).toBe(await bytesOutside(two.folder))
+  })
+
+  test('sync over several block files, and appends after it', async () => {
+    const folder = await newFolder()
+    const { store, files } = await openOurs(folder, { fileBytes: 50_000 })
+    const core = await openCore(store)
+    for (let i = 0; i < 5; i++) await core.append(someBlocks(4))
+    await files.sync()
+    await files.sync()
+    expect((await files.usage()).files).toBeGreaterThan(3)
+    await core.append(someBlocks(4))
+    expect(core.length).toBe(24)
+  })
+})
