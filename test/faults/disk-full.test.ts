@@ -1,15 +1,16 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { randomBytesOf } from '../../bench/lib/seeded.ts'
+import { randomBytesOf, Seeded } from '../../bench/lib/seeded.ts'
 import { type Person, Person as Somebody, scratch, share } from '../helpers/cli.ts'
 import { noSmallDisk, SmallDisk } from './small-disk.ts'
-import { treeOf } from './world.ts'
+import { damageBlocks, treeOf } from './world.ts'
 
 const MIB = 1 << 20
 const DISK_MIB = 192
 /** With nothing left the database cannot write, with a little a block file cannot, with more a later step cannot. */
 const LEFT = [0, 200_000, 7 * MIB]
+const LITTLE = LEFT.slice(0, 2)
 const lacking = noSmallDisk()
 
 function folderOf(path: string, seed: string, bytes: number): string {
@@ -76,7 +77,7 @@ test.for(LEFT)(
   },
 )
 
-test.for(LEFT)(
+test.for(LITTLE)(
   'prune on a full disk (%i bytes left) keeps what it must, and the bundle lives on',
   async (left, { skip }) => {
     if (lacking !== null) skip(lacking)
@@ -95,5 +96,28 @@ test.for(LEFT)(
     folderOf(source, 'three', 3 * MIB)
     expect((await person.json(['publish', source])).result.release).toBe(3)
     await person.json(['verify', `${key}@3`])
+  },
+)
+
+test.for(LITTLE)(
+  'a repair on a full disk (%i bytes left) ends right with room',
+  async (left, { skip }) => {
+    if (lacking !== null) skip(lacking)
+    const place = scratch()
+    const source = folderOf(join(place, 'analysis'), 'one', 12 * MIB)
+    const sharer = new Somebody(join(place, 'sharer'))
+    const { key } = (await sharer.json(['publish', source])).result
+    const { peer } = await share(sharer)
+    const disk = await SmallDisk.mount(join(place, 'disk'), DISK_MIB)
+    const reader = disk.person('reader')
+    await reader.json(['get', `${key}@1`, join(disk.folder, 'copy'), '--peer', peer])
+    damageBlocks(disk.seen('reader/home'), new Seeded('damage'), 12)
+    disk.fill(left)
+    const repair = ['verify', `${key}@1`, '--repair', '--peer', peer]
+    const outcome = await reader.repro(...repair, '--wait', '2s', '--json')
+    if (outcome.code !== 0) expect(outcome.stdout).toContain('DISK_FULL')
+    disk.free()
+    await reader.json(repair)
+    await reader.json(['verify', `${key}@1`])
   },
 )

@@ -1,8 +1,8 @@
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Person, share } from '../helpers/cli.ts'
 import { type Killed, type KillPlan, killAt, traced } from './kill.ts'
-import { type KnownRelease, verifyCopy, World } from './world.ts'
+import { damageBlocks, type KnownRelease, verifyCopy, World } from './world.ts'
 
 /** What of a seed's run is counted: how many kills came in which phase of which command. */
 export type Tally = Map<string, number>
@@ -11,6 +11,7 @@ export type Tally = Map<string, number>
 export const PHASES = {
   publish: ['hash', 'append', 'bee', 'durable', 'record', 'note'],
   get: ['fetch', 'rename', 'note'],
+  'verify --repair': ['repair'],
   prune: ['clear', 'compact'],
 } as const
 type Verb = keyof typeof PHASES
@@ -18,7 +19,9 @@ type Verb = keyof typeof PHASES
 const RUN_ON_MS = 40
 const TRIES = 3
 /** Kills of each command in one seed. */
-const KILLS = { publish: 2, get: 1, prune: 1 } as const
+const KILLS = { publish: 2, get: 1, 'verify --repair': 1, prune: 1 } as const
+/** Places in which the disk of the reader loses bytes, each time. */
+const DAMAGES = 12
 
 /** How often a command that is left alone enters each phase; taken once, the same for all seeds. */
 const entries = new Map<Verb, ReadonlyMap<string, number>>()
@@ -39,7 +42,7 @@ export async function runSeed(folder: string, options: SeedOptions): Promise<voi
   const releases = await publishes(world, options)
   sameBeginning(releases, await world.history())
   await world.verify(releases)
-  await gets(world, folder, releases, options)
+  await reads(world, folder, releases, options)
   await prunes(world, releases, options)
 }
 
@@ -71,39 +74,74 @@ async function publishes(
   return releases
 }
 
-async function gets(
+/** A reader fetches the newest release, now and then over an older one, and mends it when their disk lost bytes. */
+async function reads(
   world: World,
   folder: string,
   releases: readonly KnownRelease[],
-  { seed, tally }: SeedOptions,
+  options: SeedOptions,
 ): Promise<void> {
-  const [first, newest] = [releases[0]!, releases.at(-1)!]
   const { peer, stop } = await share(world.author)
+  const reader = new Person(join(folder, 'reader'))
   try {
-    for (let i = 0; i < KILLS.get; i++) {
-      const kill = async () => {
-        const reader = new Person(join(folder, `reader-${i}`))
-        const target = join(reader.folder, 'copy')
-        rmSync(reader.folder, { recursive: true, force: true })
-        const fetch = (release: number) => {
-          return ['get', `${world.key}@${release}`, target, '--peer', peer]
-        }
-        const person = new Person(reader.folder)
-        if ((seed + i) % 2 === 1) await person.json(fetch(first.release))
-        if (!entries.has('get'))
-          entries.set('get', (await traced(person, fetch(newest.release))).entries)
-        else {
-          const killed = await killAt(person, fetch(newest.release), plan(world, 'get', seed, i))
-          await person.json(fetch(newest.release))
-          await verifyCopy(person, target, world.source)
-          return killed
-        }
-        return null
-      }
-      await untilKilled('get', kill, tally)
-    }
+    await gets(world, reader, peer, releases, options)
+    await repairs(world, reader, peer, releases.at(-1)!, options)
   } finally {
     await stop()
+  }
+}
+
+async function gets(
+  world: World,
+  reader: Person,
+  peer: string,
+  releases: readonly KnownRelease[],
+  { seed, tally }: SeedOptions,
+): Promise<void> {
+  const target = join(reader.folder, 'copy')
+  const get = (one: KnownRelease) => {
+    return ['get', `${world.key}@${one.release}`, target, '--peer', peer]
+  }
+  const [first, newest] = [releases[0]!, releases.at(-1)!]
+  for (let i = 0; i < KILLS.get; i++) {
+    const kill = async () => {
+      rmSync(reader.folder, { recursive: true, force: true })
+      mkdirSync(reader.folder)
+      if ((seed + i) % 2 === 1) await reader.json(get(first))
+      if (!entries.has('get')) {
+        entries.set('get', (await traced(reader, get(newest))).entries)
+        return null
+      }
+      const killed = await killAt(reader, get(newest), plan(world, 'get', seed, i))
+      await reader.json(get(newest))
+      await verifyCopy(reader, target, world.source)
+      return killed
+    }
+    await untilKilled('get', kill, tally)
+  }
+}
+
+async function repairs(
+  world: World,
+  reader: Person,
+  peer: string,
+  newest: KnownRelease,
+  { seed, tally }: SeedOptions,
+): Promise<void> {
+  const repair = ['verify', `${world.key}@${newest.release}`, '--repair', '--peer', peer]
+  for (let i = 0; i < KILLS['verify --repair']; i++) {
+    const kill = async () => {
+      damageBlocks(reader.home, world.random, DAMAGES)
+      if (!entries.has('verify --repair')) {
+        entries.set('verify --repair', (await traced(reader, repair)).entries)
+        return null
+      }
+      const killed = await killAt(reader, repair, plan(world, 'verify --repair', seed, i))
+      await reader.json(repair)
+      await world.verify([newest], reader)
+      return killed
+    }
+    await untilKilled('verify --repair', kill, tally)
   }
 }
 

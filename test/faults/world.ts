@@ -90,6 +90,20 @@ export class World {
   }
 }
 
+/** Flips bytes in the block files of a home, as a dying disk does, `count` times at random places. */
+export function damageBlocks(home: string, random: Seeded, count: number): void {
+  const folder = join(home, 'store/blocks')
+  const files = readdirSync(folder).filter(name => name.endsWith('.blk'))
+  if (files.length === 0) throw new Error(`"${folder}" has no block files`)
+  for (let i = 0; i < count; i++) {
+    const path = join(folder, random.pick(files))
+    const bytes = readFileSync(path)
+    const at = random.below(bytes.length)
+    bytes[at] = bytes[at]! ^ 0xff
+    writeFileSync(path, bytes)
+  }
+}
+
 /** A folder that was fetched is what its release says, and the same as the author's. */
 export async function verifyCopy(person: Person, copy: string, source: string): Promise<void> {
   const found = await endOf(verify(settingsOf(person), copy))

@@ -1,6 +1,7 @@
 import type Hypercore from 'hypercore'
 import { enterPhase } from '../../system/phase.ts'
 import { Patience, type PeerView } from '../patience.ts'
+import { storeError } from '../store-errors.ts'
 import { peerHas } from './held-by-peers.ts'
 import type { RepairJournal } from './repair-journal.ts'
 
@@ -17,7 +18,8 @@ export interface RefetchOptions {
 /**
  * Puts blocks right that are damaged or missing here: gives each up and gets it anew from a peer, against the signed
  * tree. A damaged block that no connected peer says to have is left as it is. What is given up is in the journal until it
- * is back, so that a repair which was killed is finished by the next. Yields those that are right now. Throws INTERRUPTED.
+ * is back, so that a repair which was killed is finished by the next. Yields those that are right now. Throws INTERRUPTED,
+ * DISK_FULL.
  */
 export async function* refetchBlocks(
   core: Hypercore,
@@ -45,6 +47,13 @@ export async function* refetchBlocks(
       const one = back[i]!
       return one.status === 'fulfilled' && one.value !== null
     })
+    const full = back
+      .flatMap(one =>
+        one.status === 'rejected' ? [storeError(one.reason, host.key, host.folder)] : [],
+      )
+      .find(error => error.code === 'DISK_FULL')
+    // Peers are not to blame for what this disk has no room for.
+    if (full) throw full
     await journal.end(core, right)
     yield* right
   }
