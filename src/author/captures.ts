@@ -3,7 +3,7 @@ import { type CapturesFile, capturesFile, type ResolvedImage } from '../../schem
 import { RESERVED } from '../core/archive-path.ts'
 import { type Digest, hexOf } from '../core/digest.ts'
 import type { ImportedImage } from '../image/import-image.ts'
-import { listLayout } from '../image/layout-writer.ts'
+import { reuseLayout } from '../image/reuse-layout.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
 import { readSideFile } from './bundle-file.ts'
 
@@ -23,9 +23,10 @@ export async function writeCaptures(folder: string, images: CapturesFile['images
 export async function keptImage(
   resolved: ResolvedImage,
   cache: string,
+  options: { readonly rehash?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<ImportedImage | null> {
   const layout = join(cache, 'images', hexOf(resolved.digest as Digest))
-  const files = await listLayout(layout).catch(() => null)
+  const files = await reuseLayout(layout, options)
   if (files === null) return null
   const blobs = [resolved.digest, resolved.config, ...resolved.layers.map(layer => layer.digest)]
   const expected = new Set(blobs.map(digest => `blobs/sha256/${hexOf(digest as Digest)}`))

@@ -52,18 +52,19 @@ async function* prepareImage(
   name: string,
   image: AuthorImage,
   captures: CapturesFile['images'],
-  { settings, signal, recapture }: PrepareOptions,
+  { settings, signal, recapture, rehash }: PrepareOptions,
 ): AsyncGenerator<WorkRecord, ImportedImage> {
   const before = Object.hasOwn(captures, name) ? captures[name] : undefined
   const same = 'host' in image && JSON.stringify(before?.host) === JSON.stringify(image.host)
+  const how = { ...(rehash ? { rehash } : {}), ...(signal ? { signal } : {}) }
   if (before && same && !recapture) {
-    const kept = await keptImage(before.resolved, settings.cache)
+    const kept = await keptImage(before.resolved, settings.cache, how)
     if (kept) {
       yield { action: 'image', status: 'unchanged', subject: name }
       return kept
     }
   }
-  const importing = { folder: root, cache: settings.cache, ...(signal ? { signal } : {}) }
+  const importing = { folder: root, cache: settings.cache, ...how }
   const imported = yield* importImage(image, importing)
   if (before && same && !recapture && imported.resolved.digest !== before.resolved.digest)
     yield {

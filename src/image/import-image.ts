@@ -8,10 +8,12 @@ import { captureHost } from './capture/capture-host.ts'
 import { openSource } from './detect.ts'
 import type { SourceImage } from './formats/source-image.ts'
 import { inspectLayer, uncompressed } from './import-layer.ts'
-import { type LayoutFile, LayoutWriter, listLayout } from './layout-writer.ts'
+import { type LayoutFile, listLayout } from './layout-files.ts'
+import { LayoutWriter } from './layout-writer.ts'
 import { MAX_LAYERS } from './limits.ts'
 import { type BlobName, formatConfig, type OciConfig, ociConfig, parseDocument } from './oci.ts'
 import { hostArchitecture } from './platform.ts'
+import { reuseLayout } from './reuse-layout.ts'
 import { recall, remember, sourceKey } from './source-cache.ts'
 import { locateSource } from './source-path.ts'
 
@@ -19,6 +21,8 @@ export interface ImportOptions {
   /** The author's folder; paths in `source:` are relative to it. */
   readonly folder: string
   readonly cache: string
+  /** Hashes what the cache holds of an image, whatever was noted of its files. */
+  readonly rehash?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -52,7 +56,7 @@ export async function* importImage(
   const key = await sourceKey(source)
   const known = await recall(cache, key)
   const layout = known && join(cache, 'images', hexOf(known.digest as Digest))
-  const files = layout && (await listLayout(layout).catch(() => null))
+  const files = layout && (await reuseLayout(layout, options))
   if (known && layout && files) {
     yield { action: 'image', status: 'unchanged', subject: request.source }
     return { resolved: { ...known, ...recipe }, layout, files }

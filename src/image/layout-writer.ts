@@ -1,16 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hexOf } from '../core/digest.ts'
-import { fail } from '../core/errors.ts'
 import { syncFolder } from '../system/atomic-file.ts'
 import { type BlobName, formatIndex, formatManifest, OCI_LAYOUT, type OciConfig } from './oci.ts'
-
-export interface LayoutFile {
-  /** Relative in the layout, `/`-separated. */
-  readonly path: string
-  readonly size: number
-}
+import { reuseLayout } from './reuse-layout.ts'
 
 /** Writes an OCI layout into a scratch folder, blob by blob, and moves it to its name when it is whole. */
 export class LayoutWriter {
@@ -71,9 +65,17 @@ export class LayoutWriter {
     const images = join(cache, 'images')
     const folder = join(images, hexOf(manifest.digest))
     await mkdir(images, { recursive: true, mode: 0o755 })
-    await rename(this.folder, folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
-    })
+    for (let there = true; there; ) {
+      there = await rename(this.folder, folder).then(
+        () => false,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+          return true
+        },
+      )
+      // One that is damaged was taken away by this, and makes room.
+      if (there && (await reuseLayout(folder)) !== null) break
+    }
     await syncFolder(images)
     return { folder, manifest, config: configName }
   }
@@ -85,14 +87,4 @@ export class LayoutWriter {
       if (step.done) return step.value
     }
   }
-}
-
-/** The files of a layout in the cache, sorted. Throws IMAGE_INVALID when it is not whole. */
-export async function listLayout(folder: string): Promise<LayoutFile[]> {
-  const blobs = await readdir(join(folder, 'blobs', 'sha256')).catch(() => [])
-  const paths = [...blobs.sort().map(name => `blobs/sha256/${name}`), 'index.json', 'oci-layout']
-  if (blobs.length < 3) fail('IMAGE_INVALID', `the image in the cache at "${folder}" is not whole`)
-  return await Promise.all(
-    paths.map(async path => ({ path, size: (await stat(join(folder, path))).size })),
-  )
 }

@@ -358,3 +358,25 @@ describe('sources that are not read (yet) say what to do', () => {
     expect((await ask('data.tar')).message).toContain('holds no image')
   })
 })
+
+describe('an image in the cache', () => {
+  test.each([
+    ['the same source', 'image.bin'],
+    ['another source of it', 'again.bin'],
+  ])('of which a bit turned around is imported anew, from %s', async (_, source) => {
+    const folder = await sourceOf(layer)
+    await writeFile(join(folder, 'again.bin'), gzipSync(layer))
+    const cache = join(folder, 'cache')
+    const first = await importFrom({ source: 'image.bin' }, folder, cache)
+    await importFrom({ source: 'image.bin' }, folder, cache)
+    const blob = join(first.layout, 'blobs/sha256', first.resolved.layers[0]!.digest.slice(7))
+    const good = await readFile(blob)
+    const bad = Buffer.from(good)
+    bad[bad.length >> 1] = bad[bad.length >> 1]! ^ 1
+    await writeFile(blob, bad)
+    const again = await importFrom({ source }, folder, cache)
+    expect(again.layout).toBe(first.layout)
+    expect((await readFile(blob)).equals(good)).toBe(true)
+    expect(again.files).toEqual(first.files)
+  })
+})

@@ -99,6 +99,7 @@ export class StoreKeeper {
     }
     this.#last.push(async () => {
       await rm(join(this.#home, 'blocks', `${key}.idx`), { force: true })
+      await rm(join(this.#home, 'repairs', `${key}.json`), { force: true })
       await rm(join(this.#home, 'seen', `${key}.json`), { force: true })
       if (withKey) await forgetOwnBundle(this.#home, key)
     })
