@@ -6,6 +6,8 @@ const FILE_BYTES = 1024 ** 3
 /** The kernel takes at most this many buffers, and less than 2 GiB, in one call. */
 const BUFFERS_A_CALL = 1024
 const BYTES_A_CALL = 1024 ** 3
+/** Files are open until they are synced; with so many full ones nobody's `sync` is waited for. */
+const UNSYNCED_FILES = 16
 
 /** Where appended buffers lie, one after the other. */
 export interface Appended {
@@ -123,6 +125,7 @@ export class BlockWriter {
     this.#handle = null
     this.#rolled = true
     if (handle !== null && !this.#unsynced.has(this.#newest)) await handle.close()
+    if (this.#unsynced.size >= UNSYNCED_FILES) await this.#sync()
   }
 
   async #sync(): Promise<void> {

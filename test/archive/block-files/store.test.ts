@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { noteBlock } from '../../../src/archive/block-files/block-notes.ts'
 import {
   installedStorage,
@@ -206,6 +206,31 @@ describe('a stock store', () => {
     await writeFile(join(folder, 'primary-key'), randomBytes(32))
     expect(await codeOf(openOurs(folder))).toBe('FORMAT_UNSUPPORTED')
   })
+})
+
+test('a copy of a store without the file that binds it to its disk still has its blocks', async () => {
+  const { folder, store } = await openOurs()
+  const blocks = someBlocks(8)
+  await (await openCore(store)).append(blocks)
+  await store.close()
+  const copy = join(await newFolder(), 'copy')
+  await cp(folder, copy, { recursive: true })
+  await unlink(join(copy, 'CORESTORE'))
+  const again = await openOurs(copy)
+  expect(await allSums(await openCore(again.store))).toEqual(sums(blocks))
+  expect((await again.files.extents(await openCore(again.store), 0, 1))[0]).toMatchObject({
+    path: join(copy, 'blocks', '1.blk'),
+  })
+})
+
+test('REPRO_BLOCK_FILES=off turns block files off', async () => {
+  vi.stubEnv('REPRO_BLOCK_FILES', 'off')
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+  })
+  const { folder, store } = await openOurs()
+  await (await openCore(store)).append(someBlocks(4))
+  expect(await bytesOutside(folder)).toBe(0)
 })
 
 describe('the switch', () => {
