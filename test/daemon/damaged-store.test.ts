@@ -18,7 +18,7 @@ import {
 const data = randomBytes(3 << 20)
 const files = { 'data/one.dat': data, 'data/two.dat': randomBytes(1 << 20), 'a.txt': 'a\n' }
 
-/** Turns a byte around of what the store's database keeps of `data`. */
+/** Turns a byte around of what the store's block files keep of `data`. */
 async function damage(home: string, key: string): Promise<void> {
   const { store } = await openHome(home)
   const { drive } = (await store.open(key)) as DriveBundle
@@ -27,8 +27,8 @@ async function damage(home: string, key: string): Promise<void> {
   }
   await storage.db.flush()
   await store.close()
-  const folder = join(home, 'store', 'db')
-  const names = (await readdir(folder)).filter(name => name.endsWith('.blob'))
+  const folder = join(home, 'store', 'blocks')
+  const names = (await readdir(folder)).filter(name => name.endsWith('.blk'))
   let hits = 0
   for (const name of names) {
     const bytes = await readFile(join(folder, name))
