@@ -7,14 +7,14 @@ import type { BlockSet } from './block-set.ts'
 
 /** What of a release is here. */
 export interface ReleaseBlocks {
-  /** Bytes of its files, repro's own included, that are here. */
+  /** Bytes of its files that are here, images included. */
   readonly bytes: number
   /** Whether all its blocks are here, as far as is known here. */
   readonly whole: boolean
 }
 
 /**
- * Adds the blocks that a release points at to `sets`, those of repro's own records always to `always` too.
+ * Adds the blocks of a release's files to `sets`, and those of repro's own records to `always`.
  * What can not be looked up here is passed over and counts as not here.
  * Throws STORE_INVALID where what is here is damaged.
  */
@@ -29,9 +29,9 @@ export async function addReleaseBlocks(
   try {
     for await (const entry of view.list('')) {
       if (entry.blob === null) continue
-      const into = isRecord(entry) ? [...sets, always] : sets
-      const found = await addBlob(view, core, entry.blob, into)
-      bytes += found.bytes
+      const isOurs = isRecord(entry)
+      const found = await addBlob(view, core, entry.blob, isOurs ? [always] : sets)
+      if (!isOurs) bytes += found.bytes
       whole &&= found.whole
     }
   } catch (error) {
