@@ -229,6 +229,17 @@ export interface IndexNode {
   readonly entries: number
 }
 
+/** A file's line as `entryLine` writes it, where nothing in its path is escaped: nearly all lines of an index. */
+const FILE_LINE =
+  /^\{"blake3":"([0-9a-f]{64})",("executable":true,)?"path":"([^"\\\u0000-\u001f\u007f-\uffff]+)","size":(0|[1-9][0-9]{0,14}),"type":"file"\}$/
+
+function plainFile(line: string): IndexEntry | null {
+  const [, blake3, executable, path, size] = FILE_LINE.exec(line) ?? []
+  if (blake3 === undefined) return null
+  const file = { path: path!, type: 'file', size: Number(size), blake3 } as const
+  return executable ? { ...file, executable: true } : file
+}
+
 /** The lines of one segment, checked against its hash and its form. Throws HASH_MISMATCH, RECORD_INVALID, PATH_UNSAFE. */
 export async function readSegment(hash: string, read: SegmentReader): Promise<IndexNode[]> {
   const text = await read(hash)
@@ -242,6 +253,12 @@ export async function readSegment(hash: string, read: SegmentReader): Promise<In
     )
   const nodes: IndexNode[] = []
   for (const one of linesOf(text, hash)) {
+    const file = plainFile(one)
+    if (file) {
+      assertArchivePath(file.path)
+      nodes.push({ entry: file, segment: null, entries: 1 })
+      continue
+    }
     const value = parseWith(() => JSON.parse(one) as unknown)
     if (typeof value === 'object' && value !== null && 'segment' in value) {
       const line = parseWith(() => segmentLine.parse(value))

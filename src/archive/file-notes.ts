@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeFileRenamed } from '../system/atomic-file.ts'
+import { writeFileAtomic } from '../system/atomic-file.ts'
 
 /** What a checkout knows of a file that it wrote or found right: BLAKE3, and the state it was in (`formatFileState`). */
 export interface FileNote {
@@ -31,7 +31,7 @@ export async function readFileNotes(folder: string): Promise<Map<string, FileNot
   return notes
 }
 
-/** Notes the files of a finished checkout. Not durable: it is believed only where it fits. */
+/** Notes the files of a finished checkout, durably: after a crash it tells which of them were ours. */
 export async function writeFileNotes(
   folder: string,
   notes: ReadonlyMap<string, FileNote>,
@@ -39,7 +39,7 @@ export async function writeFileNotes(
   const lines = [FIRST_LINE]
   for (const [path, { blake3, state }] of notes)
     if (isSettled(state)) lines.push(`${blake3} ${state} ${path}`)
-  await writeFileRenamed(join(folder, NOTES_PATH), `${lines.join('\n')}\n`)
+  await writeFileAtomic(join(folder, NOTES_PATH), `${lines.join('\n')}\n`)
 }
 
 /**

@@ -15,7 +15,10 @@ export interface FileToPlace extends FileToProve {
   readonly mode: number
 }
 
-type PlainExtent = readonly [number, number, number] | Uint8Array
+type PlainExtent = readonly [source: number, offset: number, length: number]
+/** The source of bytes that were at hand; as in tree-source.mjs. */
+const IN_SLAB = -1
+
 interface Thread {
   readonly worker: Worker
   load: number
@@ -137,7 +140,8 @@ export class TreePool {
     })
     this.#waiting.set(id, { thread, weight, done, resolve, reject })
     thread.load += weight
-    thread.worker.postMessage({ id, ...job })
+    const { slab } = job as { slab?: Uint8Array<ArrayBuffer> }
+    thread.worker.postMessage({ id, ...job }, slab ? [slab.buffer] : [])
     return await done
   }
 
@@ -168,16 +172,25 @@ export class TreePool {
 const least = (threads: readonly Thread[]) =>
   threads.reduce((best, one) => (one.load < best.load ? one : best))
 
-/** Names each source file once. */
-function withSources(files: readonly FileToProve[]): { sources: string[]; files: object[] } {
+/** Names each source file once, and puts bytes at hand into one buffer, which goes to the thread without a copy. */
+function withSources(files: readonly FileToProve[]) {
   const numbers = new Map<string, number>()
+  const atHand = files.flatMap(file =>
+    file.extents.flatMap(one => ('bytes' in one ? [one.bytes] : [])),
+  )
+  const slab = new Uint8Array(atHand.reduce((sum, bytes) => sum + bytes.length, 0))
+  let filled = 0
   const plain = (extent: Extent): PlainExtent => {
-    // A view is sent with all of the memory that it looks at.
-    if ('bytes' in extent) return new Uint8Array(extent.bytes)
+    if ('bytes' in extent) {
+      const { length } = extent.bytes
+      slab.set(extent.bytes, filled)
+      filled += length
+      return [IN_SLAB, filled - length, length]
+    }
     const number = numbers.get(extent.path) ?? numbers.size
     numbers.set(extent.path, number)
     return [number, extent.offset, extent.length]
   }
   const listed = files.map(file => ({ ...file, extents: file.extents.map(plain) }))
-  return { sources: [...numbers.keys()], files: listed }
+  return { sources: [...numbers.keys()], files: listed, slab }
 }

@@ -36,10 +36,11 @@ function wait(words, at, done, check) {
 }
 
 /**
- * Reads all of `extents` into the ring, hands each part to `use(bytes, position)`, and returns the BLAKE3 that the
+ * Reads all of `extents` into the ring of a job, hands each part to `use(bytes, position)`, and returns the BLAKE3 that the
  * other thread made of just those bytes.
  */
-export function pump(ring, sources, extents, use, check) {
+export function pump(job, extents, use, check) {
+  const { ring } = job
   const words = control(ring)
   try {
     const cursor = { extent: 0, done: 0 }
@@ -48,7 +49,7 @@ export function pump(ring, sources, extents, use, check) {
       check()
       wait(words, HASHED, hashed => turn - hashed < SLOTS, check)
       const slot = slotOf(ring, turn)
-      const length = fill(slot, sources, extents, cursor)
+      const length = fill(slot, job, extents, cursor)
       if (length === 0) break
       Atomics.store(words, LENGTHS + (turn % SLOTS), length)
       set(words, FILLED, turn + 1)

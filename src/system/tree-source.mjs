@@ -4,6 +4,8 @@ import { closeSync, constants, openSync, readSync } from 'node:fs'
 /** At most so many bytes are read at once. */
 export const CHUNK_BYTES = 1 << 20
 const KEPT_OPEN = 64
+/** The source of bytes that came with the job. */
+const IN_SLAB = -1
 /** So much between two runs is read along. */
 const GAP_BYTES = 16 << 10
 
@@ -48,10 +50,10 @@ export function runEnds(files) {
   const ends = new Array(files.length).fill(0)
   for (let i = files.length - 1; i >= 0; i--) {
     const [extent] = files[i].extents
-    if (files[i].extents.length !== 1 || ArrayBuffer.isView(extent)) continue
+    if (files[i].extents.length !== 1 || extent[0] === IN_SLAB) continue
     const [source, offset, length] = extent
     const [next] = files[i + 1]?.extents ?? []
-    const gap = Array.isArray(next) && next[0] === source ? next[1] - offset - length : -1
+    const gap = next?.[0] === source ? next[1] - offset - length : -1
     ends[i] = gap >= 0 && gap <= GAP_BYTES && ends[i + 1] > 0 ? ends[i + 1] : offset + length
   }
   return ends
@@ -59,11 +61,13 @@ export function runEnds(files) {
 
 /** Bytes that `extents` have together. */
 export function lengthOf(extents) {
-  return extents.reduce((sum, one) => sum + (ArrayBuffer.isView(one) ? one.length : one[2]), 0)
+  return extents.reduce((sum, [, , length]) => sum + length, 0)
 }
 
 /** The bytes of a run of at most CHUNK_BYTES: good until the next call. */
-export function take(path, offset, length, end) {
+export function take({ sources, slab }, [source, offset, length], end) {
+  if (source === IN_SLAB) return slab.subarray(offset, offset + length)
+  const path = sources[source]
   if (window.path !== path || offset < window.start || offset + length > window.end) {
     const wanted = Math.min(CHUNK_BYTES, Math.max(length, end - offset))
     window.path = ''
@@ -77,15 +81,14 @@ export function take(path, offset, length, end) {
 }
 
 /** Fills `buffer` from runs that follow each other, as far as it goes; `cursor` = {extent, done} moves on. */
-export function fill(buffer, sources, extents, cursor) {
+export function fill(buffer, { sources, slab }, extents, cursor) {
   let filled = 0
   while (filled < buffer.length && cursor.extent < extents.length) {
-    const extent = extents[cursor.extent]
-    const inline = ArrayBuffer.isView(extent)
-    const length = inline ? extent.length : extent[2]
+    const [source, offset, length] = extents[cursor.extent]
     const part = Math.min(length - cursor.done, buffer.length - filled)
-    if (inline) buffer.set(extent.subarray(cursor.done, cursor.done + part), filled)
-    else readWhole(sources[extent[0]], buffer, filled, part, extent[1] + cursor.done)
+    const from = offset + cursor.done
+    if (source === IN_SLAB) buffer.set(slab.subarray(from, from + part), filled)
+    else readWhole(sources[source], buffer, filled, part, from)
     filled += part
     cursor.done += part
     if (cursor.done < length) continue

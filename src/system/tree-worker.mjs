@@ -53,22 +53,22 @@ function temporaryFor(path) {
 }
 
 /** Hands the bytes of a file to `use(bytes, position)` and returns their BLAKE3. Throws Unreadable. */
-function bytesOf(file, { sources, ring }, end, use) {
+function bytesOf(file, job, end, use) {
   const [only] = file.extents
   if (lengthOf(file.extents) !== file.size) throw new Unreadable('other bytes than expected')
   if (file.extents.length === 0) return blake3(buffer.subarray(0, 0)).toString('hex')
   if (file.extents.length === 1 && file.size <= CHUNK_BYTES) {
-    const bytes = ArrayBuffer.isView(only) ? only : take(sources[only[0]], only[1], only[2], end)
+    const bytes = take(job, only, end)
     const hash = blake3(bytes).toString('hex')
     if (hash === file.blake3) use(bytes, 0)
     return hash
   }
-  if (ring) return pump(ring, sources, file.extents, use, assertGoing)
+  if (job.ring) return pump(job, file.extents, use, assertGoing)
   const hasher = new Blake3Hasher()
   const cursor = { extent: 0, done: 0 }
   for (let position = 0; ; ) {
     assertGoing()
-    const length = fill(buffer, sources, file.extents, cursor)
+    const length = fill(buffer, job, file.extents, cursor)
     if (length === 0) return hasher.digest('hex')
     const bytes = buffer.subarray(0, length)
     hasher.update(bytes)
@@ -112,7 +112,7 @@ function writeSparse(fd, bytes, position) {
  */
 function clone(file, { sources, ring }, temporary) {
   const [only] = file.extents
-  const whole = Array.isArray(only) && only[1] === 0 && only[2] === file.size
+  const whole = only !== undefined && only[0] >= 0 && only[1] === 0 && only[2] === file.size
   if (!clones || !whole || file.extents.length > 1 || file.size < SPARSE_BYTES) return null
   try {
     copyFileSync(sources[only[0]], temporary, CLONE)
@@ -218,7 +218,7 @@ function checkFile(file, { wantsState, ring }) {
 }
 
 function hashOpen(fd, size, ring) {
-  if (ring) return pump(ring, [fd], [[0, 0, size]], () => undefined, assertGoing)
+  if (ring) return pump({ ring, sources: [fd] }, [[0, 0, size]], () => undefined, assertGoing)
   const first = readSync(fd, buffer, 0, buffer.length, 0)
   if (first >= size) return blake3(buffer.subarray(0, size)).toString('hex')
   const hasher = new Blake3Hasher()
