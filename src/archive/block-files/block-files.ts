@@ -15,6 +15,7 @@ import {
 } from './compaction.ts'
 import { type BlockExtent, readExtents } from './extents.ts'
 import { type BlockFault, BlockFaults } from './faults.ts'
+import { countLost } from './lost-blocks.ts'
 import { type Mark, markTagged } from './mark.ts'
 import type { NewBlock, PendingBlock } from './new-block.ts'
 import { SharedLock } from './shared-lock.ts'
@@ -33,6 +34,8 @@ export interface BlockFilesParts {
   readonly fileBytes?: number | undefined
 }
 
+type UnservableListener = (dataPointer: number, index: number, length: number) => void
+
 /** The blocks of one store that lie outside of its RocksDB (docs/format/store.md). */
 export class BlockFiles {
   readonly #parts: BlockFilesParts
@@ -45,7 +48,7 @@ export class BlockFiles {
   readonly #pointers = new SharedLock()
   /** Removed by a compaction, and still open. */
   readonly #retired = new Set<number>()
-  #unservable: (dataPointer: number, index: number) => void = () => undefined
+  #unservable: UnservableListener = () => undefined
   #compacting: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: BlockFilesParts, writer: BlockWriter) {
@@ -186,13 +189,18 @@ export class BlockFiles {
     try {
       return await this.read(key, stored)
     } catch {
-      this.#unservable(dataPointer, index)
+      const lost = { dataPointer, index, value: await stored }
+      const length = await countLost(this.#parts.db, this.#sources, lost)
+      this.#unservable(dataPointer, index, length)
       return null
     }
   }
 
-  /** `listen` is called with the data and the index of each block that a peer asked for and that is damaged. */
-  onUnservable(listen: (dataPointer: number, index: number) => void): void {
+  /**
+   * `listen` is called with the data, the index and the number of blocks when a peer asked for the
+   * first of them and they are damaged.
+   */
+  onUnservable(listen: UnservableListener): void {
     this.#unservable = listen
   }
 

@@ -2,18 +2,28 @@ import type Corestore from 'corestore'
 import type { OpenCore } from 'corestore'
 import { blockFilesOf } from './open-block-storage.ts'
 
+/** Blocks from `start` up to `end`. */
+interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+/** So many ranges are remembered for a core. */
+const KEPT = 1000
+
 /**
  * Tells peers that ask for a damaged block that it is not here, so that they ask others for it;
  * one that only got no answer would ask again until it passes this peer over for all blocks.
  */
 export function withdrawDamaged(store: Corestore): void {
-  const withdrawn = new WeakMap<OpenCore, Set<number>>()
-  blockFilesOf(store.storage)?.onUnservable((dataPointer, index) => {
+  const withdrawn = new WeakMap<OpenCore, Range[]>()
+  blockFilesOf(store.storage)?.onUnservable((dataPointer, index, length) => {
     for (const core of store.cores.map.values()) {
       if (core.state?.storage.core.dataPointer !== dataPointer) continue
-      const indexes = withdrawn.get(core) ?? new Set()
-      withdrawn.set(core, indexes.add(index))
-      withdraw(core, index, indexes)
+      const range = { start: index, end: index + length }
+      const before = withdrawn.get(core) ?? []
+      withdrawn.set(core, [...before, range].sort((a, b) => a.start - b.start).slice(-KEPT))
+      withdraw(core, range, before)
     }
   })
 }
@@ -22,15 +32,19 @@ export function withdrawDamaged(store: Corestore): void {
  * A peer that was told "all of the first n blocks" takes a dropped block for the end of them, so
  * those after it are told anew, but for others that were dropped before.
  */
-function withdraw(core: OpenCore, index: number, withdrawn: ReadonlySet<number>): void {
-  const end = core.header.hints.contiguousLength
-  const dropped = [...withdrawn].filter(one => one > index && one < end).sort((a, b) => a - b)
+function withdraw(core: OpenCore, { start, end }: Range, before: readonly Range[]): void {
+  const all = core.header.hints.contiguousLength
+  const healthy: Range[] = []
+  let from = end
+  for (const one of before) {
+    if (one.end <= from) continue
+    if (one.start > from && one.start < all) healthy.push({ start: from, end: one.start })
+    from = one.end
+  }
+  if (from < all) healthy.push({ start: from, end: all })
   for (const { wireRange } of core.replicator.peers) {
-    wireRange.send({ drop: true, start: index, length: 1 })
-    let start = index + 1
-    for (const next of [...dropped, end]) {
-      if (next > start) wireRange.send({ drop: false, start, length: next - start })
-      start = next + 1
-    }
+    wireRange.send({ drop: true, start, length: end - start })
+    for (const one of healthy)
+      wireRange.send({ drop: false, start: one.start, length: one.end - one.start })
   }
 }

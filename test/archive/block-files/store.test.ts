@@ -405,4 +405,29 @@ describe('in place', () => {
     await rename(`${path}.old`, path)
     expect(sums([await core.get(1)])).toEqual(sums([blocks[1]!]))
   })
+
+  test('a changed source of some blocks does not keep peers from the others', async () => {
+    const { store } = await openOurs()
+    const path = join(await newFolder(), 'data.bin')
+    const bytes = randomBytes(24 * 5000)
+    await writeFile(path, bytes)
+    const core = await openCore(store)
+    const blocks = Array.from({ length: 24 }, (_, i) => bytes.subarray(i * 5000, (i + 1) * 5000))
+    for (const [i, block] of blocks.entries())
+      noteBlock(block, { source: { path, state: 'as it was', offset: i * 5000 } })
+    const others = [someBlocks(10), someBlocks(10)]
+    await core.append([...others[0]!, ...blocks, ...others[1]!])
+    await writeFile(path, randomBytes(24 * 5000))
+    const stock = await openStock()
+    replicate(store, stock)
+    const copy = await openCore(stock, { key: core.key })
+    await copy.update({ wait: true })
+    const lost = blocks.map((_, i) => copy.get(10 + i).catch(() => null))
+    const got = [...others[0]!.keys(), ...Array.from({ length: 10 }, (_, i) => 34 + i)]
+    expect(sums(await Promise.all(got.map(i => copy.get(i))))).toEqual(sums(others.flat()))
+    const [peer] = copy.peers as unknown as { paused: boolean }[]
+    expect(peer!.paused).toBe(false)
+    await copy.close()
+    await Promise.all(lost)
+  })
 })
