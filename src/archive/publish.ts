@@ -12,7 +12,7 @@ import type { BlockFiles } from './block-files/block-files.ts'
 import type { HistoryLimits } from './bundle.ts'
 import { ContentStore } from './content-store.ts'
 import { recordPath } from './drive-paths.ts'
-import type { ExaminedRelease, History } from './history.ts'
+import type { History } from './history.ts'
 import type { BundleKeys } from './own-bundles.ts'
 import { Patience, type PeerView } from './patience.ts'
 import { blocksReleased, planChange, type ReleaseChange } from './release-change.ts'
@@ -38,7 +38,8 @@ export type SessionOptions = Omit<StartPublishOptions, 'key' | 'onKey'>
 export interface PublishWork {
   readonly host: PublishHost
   readonly options: SessionOptions
-  readonly before: readonly ExaminedRelease[]
+  /** How many releases there are. */
+  readonly releases: number
   readonly newest: ReleaseRecord | null
   readonly contents: ContentStore
 }
@@ -53,10 +54,9 @@ export async function beginPublish(
 ): Promise<PublishWork> {
   const { drive, key, folder } = host.bundle
   if (options.tag !== undefined) assertTag(options.tag)
-  const before = await (await host.history({ history: 'all', stallMs: 0 })).examineAll()
-  const newest = newestOf(before)
-  const holder = before.find(one => options.tag !== undefined && one.record?.tag === options.tag)
-  if (holder && holder.record !== newest) tagTaken(options.tag!, holder.release)
+  const { releases, newest, tags } = await releasesOf(host)
+  const holder = options.tag === undefined ? undefined : tags.get(options.tag)
+  if (holder !== undefined && holder !== newest?.release) tagTaken(options.tag!, holder)
   const core =
     (await drive.getBlobs())?.core ?? fail('STORE_INVALID', 'the drive has no core for bytes')
   const patience = new Patience(host.bundle, { stallMs: 0 })
@@ -68,7 +68,7 @@ export async function beginPublish(
     since: await blocksReleased(drive, newest, patience),
     inPlace: options.inPlace === true,
   })
-  return { host, options, before, newest, contents }
+  return { host, options, releases, newest, contents }
 }
 
 /**
@@ -79,7 +79,7 @@ export async function* publishRelease(
   work: PublishWork,
   prepared: PreparedBundle,
 ): AsyncGenerator<WorkRecord, PublishResult> {
-  const { host, options, before, newest, contents } = work
+  const { host, options, newest, contents } = work
   const { drive } = host.bundle
   const { name } = prepared.manifest
   const same = newest !== null && newest.contentHash === prepared.identity.contentHash
@@ -102,7 +102,7 @@ export async function* publishRelease(
   enterPhase('durable')
   await host.flush()
   options.signal?.throwIfAborted()
-  const release = before.length + 1
+  const release = work.releases + 1
   yield { action: 'release', status: 'start', subject: String(release) }
   options.signal?.throwIfAborted()
   const stored = (await drive.getBlobs())!.core.length
@@ -126,10 +126,33 @@ function* noteClock(before: ReleaseRecord | null, { date, release }: ReleaseReco
   yield { action: 'note', subject: String(release), message } as const
 }
 
-function newestOf(before: readonly ExaminedRelease[]): ReleaseRecord | null {
-  const faulty = before.find(one => one.fault)
+interface Releases {
+  readonly releases: number
+  readonly newest: ReleaseRecord | null
+  readonly tags: ReadonlyMap<string, number>
+}
+
+/**
+ * The releases of a bundle of our own. Where this home remembers each of them, the newest alone is examined: that the tree
+ * has the same hash at its length means that nothing before it was rewritten. Throws HISTORY_REWRITTEN.
+ */
+async function releasesOf(host: PublishHost): Promise<Releases> {
+  const history = await host.history({ history: 'all', stallMs: 0 })
+  const { numbers, seen } = history
+  const releases = numbers.length
+  const remembered =
+    seen.releases.length === releases &&
+    seen.releases.at(-1)?.release === numbers.at(-1) &&
+    Object.keys(seen.faults).length === 0
+  const before = remembered
+    ? [releases === 0 ? null : await history.examine(releases)]
+    : await history.examineAll()
+  const faulty = before.find(one => one?.fault)
   if (faulty?.fault) throw faulty.fault
-  return before.at(-1)?.record ?? null
+  const known = remembered ? seen.releases : before.map(one => one?.record)
+  const tags = new Map<string, number>()
+  for (const one of known) if (one?.tag !== undefined) tags.set(one.tag, one.release)
+  return { releases, newest: before.at(-1)?.record ?? null, tags }
 }
 
 /** Stores the contents that no entry of the head has and that this session has not stored. */
