@@ -22,17 +22,26 @@ export interface StoredBlob extends DriveBlob {
  */
 export class BlobWriter {
   readonly #core: Hypercore
-  readonly #index: BlockIndex
+  readonly #index: Pick<BlockIndex, 'table'>
   readonly #digests: DigestsOf
   readonly #appender: BlockAppender
   /** Blocks from here on are new since the last release. */
   readonly #since: number
+  readonly #maxMapped: number
 
-  constructor(core: Hypercore, index: BlockIndex, digests: DigestsOf, since: number) {
+  /** `maxMapped`: a content of more blocks gets no map and is one run. Less than what readers take, for tests. */
+  constructor(
+    core: Hypercore,
+    index: Pick<BlockIndex, 'table'>,
+    digests: DigestsOf,
+    since: number,
+    maxMapped = MAX_MAPPED_BLOCKS,
+  ) {
     this.#core = core
     this.#index = index
     this.#digests = digests
     this.#since = since
+    this.#maxMapped = maxMapped
     this.#appender = new BlockAppender(core, index.table)
   }
 
@@ -62,7 +71,7 @@ export class BlobWriter {
 
   /** Begins a content of many blocks, and of about so many bytes. */
   begin(size = 0): OpenBlob {
-    return new OpenBlob(this.#since, size <= MAX_MAPPED_BLOCKS * AVERAGE_BLOCK)
+    return new OpenBlob(this.#since, size <= this.#maxMapped * AVERAGE_BLOCK)
   }
 
   /** The next blocks of a content. */
@@ -72,7 +81,7 @@ export class BlobWriter {
       const { length } = block.bytes
       const { next } = blob
       const found = this.#find(block.blake3, known, next)
-      if (blob.mapped && blob.count === MAX_MAPPED_BLOCKS) {
+      if (blob.mapped && blob.count === this.#maxMapped) {
         if (blob.isRun) blob.mapped = false
         else await this.#rewrite(blob)
       }
