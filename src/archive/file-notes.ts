@@ -52,6 +52,11 @@ export function sameWriting(one: string, other: string): boolean {
   return inode === otherInode && mtime === otherMtime && ctime === otherCtime
 }
 
+/** Whether a file bears a date: dates go to the disk as fractions of a second, and come back up to 2 ms earlier. */
+export function isOfDate(mtimeNs: bigint, date: string): boolean {
+  return Math.abs(Number(mtimeNs) / 1e6 - Date.parse(date)) < 2.5
+}
+
 function isSettled(state: string): boolean {
   const [, , , mtime, ctime] = state.split(':')
   return BigInt(ctime!) - BigInt(mtime!) > SETTLED_NS

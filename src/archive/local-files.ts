@@ -6,7 +6,7 @@ import { formatFileState } from '../system/file-state.ts'
 import { parallel } from '../system/parallel.ts'
 import type { Checked } from '../system/tree-check.ts'
 import type { TreePool } from '../system/tree-pool.ts'
-import { type FileNote, sameWriting } from './file-notes.ts'
+import { type FileNote, isOfDate, sameWriting } from './file-notes.ts'
 
 /** What stands in a folder where an entry belongs: nothing, just that, or something else (and what). */
 export type LocalState =
@@ -83,8 +83,7 @@ export class LocalFiles {
     if (!stats?.isFile()) return false
     const note = this.#notes.get(path)
     if (note && sameWriting(note.state, formatFileState(stats))) return true
-    // Dates go to the disk as fractions of a second, and come back up to a millisecond less.
-    return date !== null && Math.abs(Number(stats.mtimeNs) / 1e6 - Date.parse(date)) <= 1
+    return date !== null && isOfDate(stats.mtimeNs, date)
   }
 
   /** Every path below the folder, sorted in each; `skip` leaves subtrees out. No link is followed. */

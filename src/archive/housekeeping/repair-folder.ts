@@ -9,7 +9,7 @@ import { formatFileState } from '../../system/file-state.ts'
 import { enterPhase } from '../../system/phase.ts'
 import { TreeWriter } from '../../system/tree-writer.ts'
 import { MANIFEST_PATH, recordPath, segmentPath } from '../drive-paths.ts'
-import { type FileNote, readFileNotes, sameWriting } from '../file-notes.ts'
+import { type FileNote, isOfDate, readFileNotes, sameWriting } from '../file-notes.ts'
 import { allSegments } from '../segments.ts'
 import type { Repair } from './repair-bundle.ts'
 
@@ -98,7 +98,7 @@ async function isDamageOnly(
   if (!stats.isFile() || entry.type !== 'file') return false
   const note = notes.get(entry.path)
   if (note && sameWriting(note.state, formatFileState(stats))) return true
-  return date !== null && stats.mtimeNs === BigInt(Date.parse(date)) * 1_000_000n
+  return date !== null && isOfDate(stats.mtimeNs, date)
 }
 
 function kept({ path }: IndexEntry): Repair {
