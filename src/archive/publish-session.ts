@@ -6,9 +6,9 @@ import {
   beginPublish,
   type PublishHost,
   type PublishWork,
-  publishRelease,
   type SessionOptions,
-} from './publish.ts'
+} from './begin-publish.ts'
+import { publishRelease } from './publish.ts'
 import { storeError } from './store-errors.ts'
 
 /** A publish to a bundle of the store, from the first byte to the record. */
