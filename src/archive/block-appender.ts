@@ -8,6 +8,8 @@ import { GROUP_BYTES } from './limits.ts'
 export interface ReadBlock {
   readonly bytes: Buffer
   readonly blake3: Buffer
+  /** Its hash as a leaf of the core's tree, where that is known. */
+  readonly leaf?: Buffer | undefined
   /** Where the same bytes stay, when they are not to be copied. */
   readonly source?: BlockSource
 }
@@ -106,8 +108,8 @@ export class BlockAppender {
   async #append(group: Group): Promise<void> {
     if (group.blocks.length === 0) return
     enterPhase('append')
-    for (const { bytes, blake3, source } of group.blocks)
-      noteBlock(bytes, { blake3, ...(source ? { source } : {}) })
+    for (const { bytes, blake3, leaf, source } of group.blocks)
+      noteBlock(bytes, { blake3, ...(leaf ? { leaf } : {}), ...(source ? { source } : {}) })
     await this.#core.append(group.blocks.map(block => block.bytes))
   }
 }

@@ -52,6 +52,17 @@ export class BlockTable {
     return found
   }
 
+  /** False where `find` finds nothing. */
+  has(digest: Uint8Array): boolean {
+    const [low, high] = [word(digest, 0), word(digest, 4)]
+    const mask = this.#slots.length - 1
+    for (let slot = low & mask; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const at = this.#slots[slot]! - 1
+      if (this.#words[2 * at] === low && this.#words[2 * at + 1] === high) return true
+    }
+    return false
+  }
+
   /** The words of the blocks from `block` on. */
   wordsFrom(block: number): Uint32Array {
     return this.#words.subarray(2 * Math.max(0, block - this.base), 2 * this.#count)

@@ -5,7 +5,8 @@ import { fail } from '../core/errors.ts'
 import type { IngestedFile } from '../core/home.ts'
 import type { SourceFile } from '../core/source-file.ts'
 import { blake3Digest } from '../system/blake3.ts'
-import { type IngestEvent, IngestPool } from '../system/ingest-pool.ts'
+import type { IngestEvent } from '../system/ingest-events.ts'
+import { IngestPool } from '../system/ingest-pool.ts'
 import { enterPhase } from '../system/phase.ts'
 import { BlobTable } from './blob-table.ts'
 import { BlobWriter, type StoredBlob } from './blob-writer.ts'
@@ -63,6 +64,8 @@ export class ContentStore {
       expectedBytes: totalBytes,
       expectedFiles: files.length,
       bytes: true,
+      // A block that may be there already is probably not appended.
+      leaves: blake3 => !this.#index?.table.has(blake3),
     })
     let open: OpenBlob | null = null
     for await (const event of this.#pool.run(files, signal)) {

@@ -2,47 +2,19 @@ import { availableParallelism } from 'node:os'
 import { ReproError } from '../core/errors.ts'
 import { blake3Backend } from './blake3.ts'
 import { MIN_BLOCK } from './cutter.mjs'
-import type { HashedFile } from './hash-file.ts'
-import type { IngestAnswer, IngestFault, IngestJob } from './ingest-serve.mjs'
+import { eventsOf, type IngestEvent, type SourceFile } from './ingest-events.ts'
+import type { IngestAnswer, IngestJob } from './ingest-serve.mjs'
 import { type IngestThread, startInline, startThread } from './ingest-thread.ts'
+import type { LeafAnswer } from './leaf-hash.mjs'
+import { LeafStage, type Leaves } from './leaf-stage.ts'
 
-/** A regular file that is to be read. */
-export interface SourceFile {
-  /** In the bundle. */
-  readonly path: string
-  readonly absolute: string
-  readonly size: number
-  /** As `formatFileState` says it; '' takes the file as it is found (then `size` is a guess, with `bytes: false` only). */
-  readonly state: string
-}
-
-/**
- * What became of files; `index` is the place in what `run` was given. Bytes are valid until `done()`, which gives their
- * memory back: without it reading stops after a few slabs.
- */
-export type IngestEvent =
-  | {
-      /** Files of one block each; with `bytes: false`, files of any size. */
-      readonly type: 'files'
-      readonly files: readonly IngestedSmallFile[]
-      done(): void
-    }
-  | {
-      /** The next blocks of a large file, in order. Nothing of another file comes before its `end` or `fault`. */
-      readonly type: 'blocks'
-      readonly index: number
-      readonly blocks: readonly { readonly bytes: Buffer; readonly blake3: Buffer }[]
-      done(): void
-    }
-  | { readonly type: 'end'; readonly index: number; readonly hashed: HashedFile }
-  | { readonly type: 'fault'; readonly index: number; readonly error: unknown }
-  /** With `bytes: false`: so much more of a large file was read, before it is whole. */
-  | { readonly type: 'progress'; readonly index: number; readonly bytes: number }
-
-export interface IngestedSmallFile {
-  readonly index: number
-  readonly hashed: HashedFile
-  readonly bytes: Buffer | null
+interface IngestPoolOptions {
+  readonly expectedBytes: number
+  readonly expectedFiles: number
+  /** False: only hashes. */
+  readonly bytes: boolean
+  /** For which blocks of large files, by their BLAKE3, a thread should hash the leaf. Default: none. */
+  readonly leaves?: (blake3: Buffer) => boolean
 }
 
 /** Below this much work a thread costs more than it saves. */
@@ -68,8 +40,16 @@ interface Run {
 /** A thread with what it is at work on. */
 interface Seat {
   readonly thread: IngestThread
-  readonly answers: { readonly run: Run; readonly answer: IngestAnswer }[]
+  readonly answers: Answered[]
   jobs: number
+}
+
+interface Answered {
+  readonly run: Run
+  answer: IngestAnswer
+  leaves: Leaves | null
+  /** Its slab is in another thread. */
+  away: boolean
 }
 
 /**
@@ -81,6 +61,8 @@ export class IngestPool {
   readonly #width: number
   readonly #inline: boolean
   readonly #bytes: boolean
+  readonly #wants: ((blake3: Buffer) => boolean) | null
+  #leaves: LeafStage | null = null
   #seats: Seat[] = []
   readonly #runs = new Map<number, Run>()
   /** All that are under way, also those that have no job yet because others have the threads. */
@@ -88,14 +70,15 @@ export class IngestPool {
   #nextJob = 0
   #broken: { error: unknown } | null = null
 
-  constructor(options: { expectedBytes: number; expectedFiles: number; bytes: boolean }) {
-    const { expectedBytes, expectedFiles, bytes } = options
+  constructor(options: IngestPoolOptions) {
+    const { expectedBytes, expectedFiles, bytes, leaves = null } = options
     const little = expectedBytes < WORTH_A_THREAD_BYTES && expectedFiles < WORTH_A_THREAD_FILES
     // One file is hashed by one thread anyway: this one.
     const alone = expectedFiles === 1 && !bytes
     this.#inline = little || alone || blake3Backend !== 'native'
     this.#width = this.#inline ? 1 : Math.min(availableParallelism(), MAX_THREADS)
     this.#bytes = bytes
+    this.#wants = bytes && !this.#inline && this.#width > 1 ? leaves : null
   }
 
   /**
@@ -121,8 +104,10 @@ export class IngestPool {
         signal?.throwIfAborted()
         if (this.#broken) throw this.#broken.error
         const next = this.#take(run)
-        if (next) yield* eventsOf(next.answer, next.indexes, run, next.seat)
-        else if (planned.done && run.jobs.size === 0) break
+        if (next) {
+          const { answer, leaves, indexes, seat } = next
+          yield* eventsOf(answer, leaves, indexes, files, slab => seat.thread.post({ slab }))
+        } else if (planned.done && run.jobs.size === 0) break
         else
           await new Promise<void>(resolve => {
             run.wake = resolve
@@ -147,17 +132,21 @@ export class IngestPool {
   #start(): void {
     if (this.#seats.length > 0) return
     this.#broken = null
+    this.#leaves = this.#wants && new LeafStage(this.#wants)
     // Where nothing but hashes is wanted the calling thread is idle: it begins while threads start.
     const inline = this.#inline || !this.#bytes ? 1 : 0
     for (let i = 0; i < this.#width; i++) this.#seats.push(this.#startSeat(i < inline))
   }
 
   #startSeat(inline: boolean): Seat {
-    const receive = (answer: IngestAnswer) => {
+    const receive = (answer: IngestAnswer | LeafAnswer) => {
+      if (answer.type === 'leaves') return this.#leaves?.receive(answer)
       const run = this.#runs.get(answer.job)
       if (!run) return
-      seat.answers.push({ run, answer })
-      run.wake()
+      const answered: Answered = { run, answer, leaves: null, away: false }
+      seat.answers.push(answered)
+      this.#hashLeaves(seat, answered)
+      if (!answered.away) run.wake()
     }
     const broken = (cause: unknown) => {
       const error = new ReproError('INTERNAL', 'a thread that reads files died', { cause })
@@ -166,6 +155,20 @@ export class IngestPool {
     const thread = inline ? startInline(receive) : startThread(receive, broken)
     const seat: Seat = { thread, answers: [], jobs: 0 }
     return seat
+  }
+
+  /** Sends the blocks of an answer to a thread that reads nothing that is waited for. */
+  #hashLeaves(seat: Seat, answered: Answered): void {
+    const { answer, run } = answered
+    if (!this.#leaves || answer.type !== 'blocks') return
+    const others = this.#seats.filter(one => one !== seat && one !== run.open)
+    const threads = (others.length > 0 ? others : [seat]).map(({ thread }) => thread)
+    answered.away = this.#leaves.send(answer, threads, (slab, leaves) => {
+      answered.answer = { ...answer, slab }
+      answered.leaves = leaves
+      answered.away = false
+      run.wake()
+    })
   }
 
   #fail(error: unknown): void {
@@ -189,16 +192,17 @@ export class IngestPool {
   }
 
   /** The next answer for a run: of the thread whose large file is open, if there is one. */
-  #take(run: Run): { answer: IngestAnswer; seat: Seat; indexes: readonly number[] } | null {
+  #take(run: Run): (Answered & { seat: Seat; indexes: readonly number[] }) | null {
     for (const seat of run.open ? [run.open] : this.#seats) {
       const at = seat.answers.findIndex(one => one.run === run)
-      if (at === -1) continue
-      const { answer } = seat.answers.splice(at, 1)[0]!
+      if (at === -1 || seat.answers[at]!.away) continue
+      const answered = seat.answers.splice(at, 1)[0]!
+      const { answer } = answered
       const { indexes } = run.jobs.get(answer.job)!
       if (answer.type === 'blocks') run.open = seat
       if (answer.type === 'end' || answer.type === 'fault') run.open = null
       if (answer.type === 'finished') this.#finish(run, seat, answer.job)
-      return { answer, seat, indexes }
+      return { ...answered, seat, indexes }
     }
     return null
   }
@@ -242,77 +246,4 @@ function* planJobs(
     sum += size
   }
   if (indexes.length > 0) yield { mode, indexes }
-}
-
-type Fact = readonly [which: number, size: number, executable: number, offset: number]
-
-function* eventsOf(
-  answer: IngestAnswer,
-  indexes: readonly number[],
-  run: Run,
-  seat: Seat,
-): Generator<IngestEvent> {
-  switch (answer.type) {
-    case 'files': {
-      const { facts, states, digests, slab } = answer
-      const files = states.map((state, i) => {
-        const [which, size, executable, offset] = facts.subarray(
-          4 * i,
-          4 * i + 4,
-        ) as unknown as Fact
-        const index = indexes[which]!
-        const hashed = {
-          blake3: hexOf(digests, i),
-          size,
-          executable: executable === 1,
-          state: state || run.files[index]!.state,
-        }
-        return { index, hashed, bytes: slab && Buffer.from(slab, offset, size) }
-      })
-      yield { type: 'files', files, done: giveBack(seat, slab) }
-      return
-    }
-    case 'blocks': {
-      const { slab, ends, digests } = answer
-      const blocks = ends.map((end, i) => {
-        const begin = ends[i - 1] ?? 0
-        return { bytes: Buffer.from(slab, begin, end - begin), blake3: digestAt(digests, i) }
-      })
-      yield { type: 'blocks', index: indexes[0]!, blocks, done: giveBack(seat, slab) }
-      return
-    }
-    case 'end':
-      yield { type: 'end', index: indexes[answer.which]!, hashed: answer.hashed }
-      return
-    case 'fault': {
-      const index = indexes[answer.which]!
-      yield { type: 'fault', index, error: errorOf(answer.error, run.files[index]!.absolute) }
-      return
-    }
-    case 'progress':
-      yield { type: 'progress', index: indexes[answer.which]!, bytes: answer.bytes }
-  }
-}
-
-function giveBack(seat: Seat, slab: ArrayBuffer | null): () => void {
-  let held = slab
-  return () => {
-    if (held) seat.thread.post({ slab: held })
-    held = null
-  }
-}
-
-function digestAt(digests: Uint8Array, i: number): Buffer {
-  return Buffer.from(digests.buffer, digests.byteOffset + 32 * i, 32)
-}
-
-const hexOf = (digests: Uint8Array, i: number) => digestAt(digests, i).toString('hex')
-
-function errorOf({ code, errno, message }: IngestFault, path: string): unknown {
-  if (code) {
-    const hints =
-      code === 'SOURCE_CHANGED' ? ['wait until nothing writes to it, then repeat the command'] : []
-    return new ReproError(code, message, { hints, data: { path } })
-  }
-  return Object.assign(new Error(message), { code: errno, path, syscall: 'open' })
 }

@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { blake3Digest, createBlake3 } from './blake3.ts'
 import { type IngestAnswer, type IngestRequest, serveIngest } from './ingest-serve.mjs'
+import type { LeafAnswer, LeafRequest } from './leaf-hash.mjs'
 
 /** Where jobs are done: a thread, or (for little work, and without the native BLAKE3) the calling thread. */
 export interface IngestThread {
-  post(request: IngestRequest): void
+  post(request: IngestRequest | LeafRequest): void
   /** Whether it keeps the process alive. */
   hold(on: boolean): void
   stop(): Promise<void>
@@ -15,7 +16,7 @@ const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 }
 
 /** Starts a thread. `broken` is told when it ends other than by `stop`. */
 export function startThread(
-  answer: (answer: IngestAnswer) => void,
+  answer: (answer: IngestAnswer | LeafAnswer) => void,
   broken: (error: unknown) => void,
 ): IngestThread {
   const worker = new Worker(new URL('./ingest-worker.mjs', import.meta.url), {
@@ -49,7 +50,9 @@ export function startInline(answer: (answer: IngestAnswer) => void): IngestThrea
     () => new Promise(resolve => setImmediate(resolve)),
   )
   return {
-    post: receive,
+    post: request => {
+      if (!('leaves' in request)) receive(request)
+    },
     hold: () => undefined,
     stop: async () => {
       stopped = true

@@ -1,7 +1,11 @@
+import { noteLeaf } from './leaf-notes.ts'
+
 /** What is known about a buffer that is about to be appended. */
 export interface BlockNote {
   /** BLAKE3 of the bytes, which saves hashing them again. */
   readonly blake3?: Buffer
+  /** Their hash as a leaf of a core's tree (32 bytes; INTERNAL else), which saves computing that. */
+  readonly leaf?: Buffer
   /** Where the same bytes lie in a file of the author's: they are not copied, the block points there. */
   readonly source?: BlockSource
 }
@@ -22,7 +26,7 @@ export interface StagedBlock {
   settled(): void
 }
 
-type Notes = BlockNote & { readonly staged?: StagedBlock }
+type Notes = Omit<BlockNote, 'leaf'> & { readonly staged?: StagedBlock }
 
 const notes = new WeakMap<Uint8Array, Notes>()
 
@@ -31,7 +35,9 @@ const notes = new WeakMap<Uint8Array, Notes>()
  * an encrypted core, which stores another buffer, nor on a store without block files.
  */
 export function noteBlock(bytes: Uint8Array, note: BlockNote): void {
-  notes.set(bytes, { ...notes.get(bytes), ...note })
+  const { leaf, ...rest } = note
+  if (leaf) noteLeaf(bytes, leaf)
+  notes.set(bytes, { ...notes.get(bytes), ...rest })
 }
 
 export function noteStaged(bytes: Uint8Array, staged: StagedBlock): void {

@@ -5,6 +5,7 @@ import CorestoreStorage from 'hypercore-storage'
 import { fail } from '../../core/errors.ts'
 import { BlockFiles } from './block-files.ts'
 import { countDataPointers } from './block-scan.ts'
+import { patchLeafHashes } from './leaf-notes.ts'
 import { readMark } from './mark.ts'
 import { migrateBlocks } from './migration.ts'
 import { patchBlockStream, patchTransactions } from './patch.ts'
@@ -83,6 +84,7 @@ async function layUnder(
     if (dataPointers > 0) await giveBack(db)
   }
   patchTransactions()
+  patchLeafHashes()
   registerBlockFiles(db, files)
   watch(storage, files)
 }
