@@ -114,7 +114,7 @@ describe('links', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(place, target), { selector: ([p]) => p }), pairs => {
         // A set of links passes as a whole: without one of them, another may lead elsewhere.
-        const links = new Map(pairs)
+        const links = new Map<string, string>(pairs)
         let faults = new LinkTree(links).faults()
         for (; faults.size > 0; faults = new LinkTree(links).faults())
           for (const path of faults.keys()) links.delete(path)
