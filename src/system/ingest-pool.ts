@@ -55,7 +55,7 @@ interface Answered {
 /**
  * Reads files once, in threads: BLAKE3 of the whole, and with `bytes` the content-defined blocks with the BLAKE3 of each
  * (docs/format/blocks.md). Small jobs, and hosts without the native BLAKE3, are done in the calling thread, with the same
- * results. Memory is bounded, at 16 MiB a thread. Close it when done.
+ * results. Memory is bounded, at 24 MiB a thread. Close it when done.
  */
 export class IngestPool {
   readonly #width: number

@@ -3,7 +3,8 @@
 // Types: ingest-serve.d.mts.
 import { createIngest, NEED, SLAB_BYTES } from './ingest-files.mjs'
 
-const SLABS = 4
+/** The blocks of a large file go through a second thread, so more are on the way. */
+const SLABS = { pack: 4, cut: 6 }
 
 export function serveIngest(hashes, post, rest) {
   const ingest = createIngest(hashes)
@@ -14,8 +15,8 @@ export function serveIngest(hashes, post, rest) {
   let wake = null
   let stopped = false
 
-  const takeSlab = async () => {
-    if (slabs.length === 0 && made < SLABS) {
+  const takeSlab = async mode => {
+    if (slabs.length === 0 && made < SLABS[mode]) {
       made++
       return new ArrayBuffer(SLAB_BYTES)
     }
@@ -32,7 +33,7 @@ export function serveIngest(hashes, post, rest) {
       const steps = ingest(task)
       let step = steps.next()
       while (!step.done && !stopped) {
-        const given = step.value === NEED ? await takeSlab() : await step.value.wait
+        const given = step.value === NEED ? await takeSlab(task.mode) : await step.value.wait
         if (step.value?.type === 'unused') slabs.push(step.value.slab)
         else if (step.value?.type) {
           post({ job: task.job, ...step.value }, step.value.slab ? [step.value.slab] : [])
