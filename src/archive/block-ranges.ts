@@ -12,14 +12,17 @@ export interface BlockRange {
 /** Blocks looked for in the store until others get their turn. */
 const SLICE = 4096
 
-/** Ascending, none twice, neighbours as one. */
+/** Ascending, none twice, neighbours as one. Where ranges overlap in part, the bytes are an estimate. */
 export function mergeRanges(ranges: readonly BlockRange[]): BlockRange[] {
   const sorted = [...ranges].sort((a, b) => a.start - b.start)
   const merged: BlockRange[] = []
   for (const { start, end, bytes } of sorted) {
     const last = merged.at(-1)
-    if (last && start < last.end) last.end = Math.max(last.end, end)
-    else if (last && start === last.end) {
+    if (last && start < last.end) {
+      const more = Math.max(0, end - last.end)
+      last.end += more
+      last.bytes += Math.round((bytes * more) / (end - start))
+    } else if (last && start === last.end) {
       last.end = end
       last.bytes += bytes
     } else merged.push({ start, end, bytes })

@@ -31,6 +31,7 @@ import { Patience, type PeerView } from './patience.ts'
 import { StoreSession } from './publish-session.ts'
 import { readSeen, withRelease, writeSeen } from './seen.ts'
 import { chooseRelease } from './select-release.ts'
+import { isWriteFault } from './store-errors.ts'
 import { StoreRelease } from './store-release.ts'
 import { type CaughtUp, type SyncReason, syncNeeded } from './sync-reason.ts'
 import { lastWrite, markWriting } from './writing-mark.ts'
@@ -317,6 +318,9 @@ export class DriveBundle implements Bundle, PeerView {
   refused(): number {
     return this.#refused
   }
+  writeFault(): unknown {
+    return this.#blockFiles?.writeFault ?? null
+  }
   owing(): readonly string[] {
     const blobs = this.drive.blobs?.core.peers ?? []
     const asked = [...this.drive.core.peers, ...blobs].filter(peer => peer.inflight > 0)
@@ -417,6 +421,8 @@ export class DriveBundle implements Bundle, PeerView {
       this.#received.blocks++
     })
     core.on('verification-error', (error: Error, _req: unknown, res: Answer, from: CorePeer) => {
+      // Right bytes that this disk did not take are no fault of the peer's.
+      if (isWriteFault(error, this.key)) return
       const refuse = () => {
         if (this.#forked) return
         this.#refused++

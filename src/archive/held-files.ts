@@ -18,6 +18,11 @@ export async function countHeld(
       const { blob } = await blobOf(view, file)
       if (blob.byteLength === 0) return true
       const core = await view.blobs()
+      if (blob.blockMap) {
+        for (const { index } of await view.blockMap(blob, file.size))
+          if (!(await core.has(index))) return false
+        return true
+      }
       return await core.has(blob.blockOffset, blob.blockOffset + blob.blockLength)
     } catch (error) {
       if (error instanceof ReproError && error.code === 'NO_PEER') return false

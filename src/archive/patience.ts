@@ -17,6 +17,8 @@ export interface PeerView {
   progress(): number
   /** How many blocks were refused so far. */
   refused(): number
+  /** Why the last write to the store that failed did; null when none did. */
+  writeFault(): unknown
 }
 
 interface Waiter {
@@ -26,12 +28,14 @@ interface Waiter {
 
 /**
  * Bounds every wait for peers: Hypercore itself waits for ever. A wait ends with NO_PEER (or PEER_DISHONEST, when
- * blocks were refused meanwhile) once nothing has arrived for `stallMs`, and with INTERRUPTED when aborted.
+ * blocks were refused meanwhile) once nothing has arrived for `stallMs`, and with INTERRUPTED when aborted. It ends at
+ * once with DISK_FULL or WRITE_FAILED when what arrived could not be stored: Hypercore then asks that peer for nothing more.
  */
 export class Patience {
   readonly #peers: PeerView
   readonly #stallMs: number
   readonly #refusedBefore: number
+  readonly #faultBefore: unknown
   readonly #waiters = new Set<Waiter>()
   #timer: NodeJS.Timeout | null = null
   #lastProgress = -1
@@ -43,6 +47,7 @@ export class Patience {
     this.#stallMs = limits.stallMs ?? DEFAULT_STALL_MS
     this.#signal = limits.signal
     this.#refusedBefore = peers.refused()
+    this.#faultBefore = peers.writeFault()
   }
 
   /** Options for every read of Holepunch's packages. */
@@ -119,6 +124,12 @@ export class Patience {
     if (progress !== this.#lastProgress) {
       this.#lastProgress = progress
       this.#lastProgressAt = now
+    }
+    const fault = this.#peers.writeFault()
+    if (fault !== null && fault !== this.#faultBefore) {
+      const error = storeError(fault, this.#peers.key, this.#peers.folder)
+      for (const waiter of this.#waiters) waiter.reject(error)
+      return
     }
     const limit = this.offline ? OFFLINE_LIMIT_MS : this.#stallMs
     for (const waiter of this.#waiters) {

@@ -25,7 +25,7 @@ export function storeError(error: unknown, subject: string, folder?: string): Re
   if (error instanceof ReproError) return error
   const { code, message = String(error) } = error as { code?: string; message?: string }
   if (/no space left|ENOSPC|disk quota|EDQUOT/i.test(message)) return diskFull(error)
-  if (/Batch was not applied|IO error/i.test(message)) {
+  if (/Batch was not applied|I\/?O error/i.test(message)) {
     if (folder !== undefined && isDiskFull(folder)) return diskFull(error)
     return new ReproError('WRITE_FAILED', `the store cannot be written: ${message}`, {
       hints: ['check the disk and its free space, then repeat the command: it carries on'],
@@ -56,6 +56,11 @@ export function storeError(error: unknown, subject: string, folder?: string): Re
       cause: error,
     })
   return asReproError(error)
+}
+
+/** True for what the store throws when the disk does not take what is written. */
+export function isWriteFault(error: unknown, subject: string): boolean {
+  return ['DISK_FULL', 'WRITE_FAILED'].includes(storeError(error, subject).code)
 }
 
 /** True for what the store throws when bytes on disk are not those that were written. */

@@ -110,10 +110,13 @@ export class StoreRelease implements OpenRelease {
   }
 
   async *fetch(files: readonly FileEntry[], signal?: AbortSignal): AsyncGenerator<WorkRecord> {
-    const view = this.#host.view(this.record.driveVersion, this.#limitsWith(signal))
+    const ended = new AbortController()
+    const any = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal
+    const view = this.#host.view(this.record.driveVersion, this.#limitsWith(any))
     try {
       yield* fetchBlobs(view, files, () => this.#host.peers(), this.#entriesOf)
     } finally {
+      ended.abort()
       await view.close()
     }
   }

@@ -13,6 +13,9 @@ import { blake3 } from '../../src/system/blake3.ts'
 import { formatFileState } from '../../src/system/file-state.ts'
 import { openSeed } from '../../src/system/seed.ts'
 
+/** Once so much was read, some of it is written: at most two groups of blocks wait for that. */
+const SURELY_STORED_BYTES = 32 << 20
+
 const say = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`)
 const wait = () => new Promise<never>(() => setInterval(() => undefined, 1000))
 
@@ -62,6 +65,7 @@ async function publish(home: string, folder: string, key: string, stopAt: string
     if (done) say({ result: value })
     if (done) break
     if (`${value.action} ${value.status ?? value.subject}` !== stopAt) continue
+    if (value.action === 'progress' && (value.bytes ?? 0) < SURELY_STORED_BYTES) continue
     say({ stopped: stopAt })
     await wait()
   }

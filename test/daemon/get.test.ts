@@ -7,15 +7,16 @@ import { formatReference, type KeyReference } from '../../src/core/reference.ts'
 import { get } from '../../src/daemon/operations/get.ts'
 import { codeOf, drain } from '../archive/helpers.ts'
 import { newSettings, publishFiles, startSharer, withNetwork } from '../helpers/homes.ts'
+import { noise } from '../system/noise.ts'
 
-const big = Buffer.alloc(2 << 20, 'x')
+const big = noise(2 << 20, 1)
 const files = {
   'code/run.sh': { run: '#!/bin/sh\n' },
   'data/in.txt': 'in\n',
   'data/big.dat': big,
   'expected/default/out.txt': 'out\n',
   '.repro/images/tools/oci-layout': '{}',
-  '.repro/images/other/blob': Buffer.alloc(2 << 20, 'o'),
+  '.repro/images/other/blob': noise(2 << 20, 2),
 }
 const apps: Manifest['apps'] = {
   default: {

@@ -15,6 +15,7 @@ import {
 } from '../helpers/homes.ts'
 import { slowWire } from '../helpers/slow-wire.ts'
 import { startTestnet, type Testnet } from '../helpers/testnet.ts'
+import { noise } from '../system/noise.ts'
 
 let dht: Testnet
 beforeAll(async () => {
@@ -25,9 +26,9 @@ afterAll(() => dht.close())
 const loopback = { host: '127.0.0.1', port: 0 }
 const size = 8 << 20
 const files = {
-  'a.dat': Buffer.from(Array.from({ length: size / 4 }, (_, i) => (i * 2654435761) & 255)),
-  'b.dat': Buffer.alloc(size / 2, 'b'),
-  'c.dat': Buffer.alloc(size / 4, 'c'),
+  'a.dat': noise(size / 4, 1),
+  'b.dat': noise(size / 2, 2),
+  'c.dat': noise(size / 4, 3),
 }
 const rate = 3 << 20
 

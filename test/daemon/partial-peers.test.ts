@@ -4,12 +4,13 @@ import { share } from '../../src/daemon/operations/share.ts'
 import { drain, temporaryFolder } from '../archive/helpers.ts'
 import { newSettings, publishFiles, startPeer, startSharer, withNetwork } from '../helpers/homes.ts'
 import { slowWire } from '../helpers/slow-wire.ts'
+import { noise } from '../system/noise.ts'
 
 const loopback = { host: '127.0.0.1', port: 0 }
 const files = {
   'a.txt': 'a\n',
-  'b.dat': Buffer.alloc(3 << 20, 'b'),
-  'c.dat': Buffer.alloc(5 << 20, 'c'),
+  'b.dat': noise(3 << 20, 1),
+  'c.dat': noise(5 << 20, 2),
 }
 
 test('who shares a part is told so, and who gets it hears how much came, and how long nothing did', async () => {

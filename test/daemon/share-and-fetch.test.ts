@@ -12,6 +12,7 @@ import {
   withNetwork,
 } from '../helpers/homes.ts'
 import { startTestnet, type Testnet } from '../helpers/testnet.ts'
+import { noise } from '../system/noise.ts'
 
 let dht: Testnet
 beforeAll(async () => {
@@ -19,10 +20,10 @@ beforeAll(async () => {
 })
 afterAll(() => dht.close())
 
-const big = Buffer.alloc(3 << 20, 'phage')
+const big = noise(3 << 20, 1)
 const files = {
   'data/big.dat': big,
-  'data/other.dat': Buffer.alloc(2 << 20, 7),
+  'data/other.dat': noise(2 << 20, 2),
   'read.me': 'hello\n',
 }
 

@@ -14,6 +14,7 @@ import { openSeed } from '../../src/system/seed.ts'
 import { all, codeOf, openHome, publish, temporaryFolder } from '../archive/helpers.ts'
 import { newSettings } from '../helpers/homes.ts'
 import { startTestnet } from '../helpers/testnet.ts'
+import { noise } from '../system/noise.ts'
 
 const loopback = { host: '127.0.0.1', port: 0 }
 
@@ -40,7 +41,7 @@ async function timeToDestroy(network: Network): Promise<number> {
 test('a direct peer is connected, counted on both ends, and said to be gone', async () => {
   const server = await openNetwork()
   const bundle = await server.store.create()
-  await publish(bundle, { 'a.dat': Buffer.alloc(1 << 20, 'a') })
+  await publish(bundle, { 'a.dat': noise(1 << 20) })
   server.network.join(bundle, { announce: true })
   const { address } = await server.network.listen(loopback)
 

@@ -49,6 +49,7 @@ export class BlockFiles {
   /** Removed by a compaction, and still open. */
   readonly #retired = new Set<number>()
   #unservable: UnservableListener = () => undefined
+  #writeFault: unknown = null
   #compacting: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: BlockFilesParts, writer: BlockWriter) {
@@ -66,6 +67,24 @@ export class BlockFiles {
   /** What was found damaged, missing or changed since the store was opened, newest last, at most 1,000. */
   get faults(): readonly BlockFault[] {
     return this.#faults.all
+  }
+
+  /**
+   * Why the last transaction that failed was not written; null when all were. Hypercore itself keeps silent where it
+   * stores what a peer sent.
+   */
+  get writeFault(): unknown {
+    return this.#writeFault
+  }
+
+  /** Runs `work`, which writes, and keeps why it fails. */
+  async watchWrite<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.#writeFault = error
+      throw error
+    }
   }
 
   /** Durable: all bytes written so far. Throws DISK_FULL or WRITE_FAILED. */

@@ -45,10 +45,11 @@ export function patchTransactions(): void {
     if (files === null || pending === undefined || changes === null) return flush.call(this)
     pendingBlocks.delete(this)
     this.changes = null
-    return files.write(pending, this.view !== null, () => {
+    const settle = () => {
       this.changes = changes
       return flush.call(this)
-    })
+    }
+    return files.watchWrite(() => files.write(pending, this.view !== null, settle))
   }
 
   CoreRX.prototype.getBlock = function (index) {
@@ -64,7 +65,7 @@ export function patchTransactions(): void {
   View.flush = (changes, db) => {
     const files = blockFilesOfDatabase(db)
     if (files === null) return flushView.call(View, changes, db)
-    return files.shared(() => flushView.call(View, changes, db))
+    return files.watchWrite(() => files.shared(() => flushView.call(View, changes, db)))
   }
 }
 
