@@ -1,5 +1,5 @@
-import type { Dropped } from '../../src/archive/housekeeping/store-keeper.ts'
 import { ExitCode } from '../../src/core/exit-codes.ts'
+import type { Dropped } from '../../src/core/housekeeping.ts'
 import { count, formatBytes } from '../../src/core/text.ts'
 import { prune as drop } from '../../src/daemon/operations/prune.ts'
 import { defineCommand } from '../command.ts'

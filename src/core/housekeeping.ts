@@ -32,3 +32,22 @@ export interface KeepRule {
   readonly last: number
   readonly pinned: readonly number[]
 }
+
+/** What a bundle's releases lose, or lost, by `prune`. */
+export interface Dropped {
+  readonly key: string
+  readonly name: string | null
+  readonly writable: boolean
+  /** Releases that are (partly) here and not kept. */
+  readonly releases: readonly number[]
+  readonly bytes: number
+}
+
+/** One thing that was damaged: a file of the release, or the drive's own records. */
+export interface Repair {
+  readonly what: string
+  readonly blocks: number
+  readonly repaired: boolean
+  /** Why it could not be repaired. */
+  readonly message?: string
+}

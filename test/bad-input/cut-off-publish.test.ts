@@ -2,16 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { expect, it } from 'vitest'
-import { type WorkRecord, workRecord } from '../../schemas/index.ts'
+import { answerWhileStopped, killAt } from '../faults/kill.ts'
 import { Person, scratch, share } from '../helpers/cli.ts'
 import { authorOf } from './bundles.ts'
 
 const FILES = 48
 const FILE_BYTES = 4 << 20
-/** What is stored at least before the first word of it. */
-const GROUP_BYTES = 16 << 20
+/** Blocks are appended in groups, of so many bytes at least. */
+const GROUP_BYTES = 2 << 20
+const GROUPS_STORED = 4
 const MANIFEST = 'repro: 1\nname: large\nlicense: MIT\n'
 
 /** A first publish that is long enough to be killed. */
@@ -21,22 +21,18 @@ async function largeFolder(): Promise<{ author: Person; folder: string }> {
   return await authorOf({ 'repro.yaml': MANIFEST, ...Object.fromEntries(data) })
 }
 
-/** Publishes, and kills that without mercy when the first group of files is stored. */
+/** Publishes, and kills that without mercy when some groups of blocks are stored. */
 async function killWhileStoring(author: Person, folder: string): Promise<void> {
-  const child = author.start(['publish', folder, '--json'])
-  const ended = new Promise<NodeJS.Signals | null>(resolve => {
-    child.once('close', (_, signal) => resolve(signal))
+  const { phase } = await killAt(author, ['publish', folder], {
+    phase: 'append',
+    n: GROUPS_STORED + 1,
+    runOnMs: 0,
   })
-  child.stderr!.resume()
-  for await (const line of createInterface({ input: child.stdout! })) {
-    if (isStoring(workRecord.parse(JSON.parse(line)))) child.kill('SIGKILL')
-  }
-  expect(await ended).toBe('SIGKILL')
+  expect(phase).toBe('append')
 }
 
 const noteAt = (folder: string) => join(folder, '.repro/bundle.json')
 const noteOf = (folder: string) => JSON.parse(readFileSync(noteAt(folder), 'utf8'))
-const isStoring = ({ action, subject }: WorkRecord) => action === 'progress' && subject === 'store'
 const keysOf = (home: string) => readdirSync(join(home, 'bundles'))
 
 it('a first publish that is killed again and again goes on under its key', async () => {
@@ -48,8 +44,7 @@ it('a first publish that is killed again and again goes on under its key', async
   await killWhileStoring(author, folder)
   const { result } = await author.json(['publish', folder])
   expect(result).toMatchObject({ key, release: 1, published: true })
-  // Of each group, the last file may have been stored in part.
-  const kept = 2 * (GROUP_BYTES - FILE_BYTES)
+  const kept = 2 * GROUPS_STORED * GROUP_BYTES
   expect(result.storedBytes).toBeLessThan(FILES * FILE_BYTES - kept + 1024)
   expect(noteOf(folder)).toMatchObject({ key, release: 1, contentHash: result.contentHash })
   expect(keysOf(author.home)).toEqual([`${key}.json`])
@@ -75,13 +70,10 @@ it('a publish that is killed when its release is out finds it again', async () =
 
 it('Ctrl-C leaves the key to the next publish', async () => {
   const { author, folder } = await largeFolder()
-  const child = author.start(['publish', folder, '--json'])
-  const ended = new Promise(resolve => child.once('close', resolve))
-  child.stderr!.resume()
-  for await (const line of createInterface({ input: child.stdout! })) {
-    if (isStoring(workRecord.parse(JSON.parse(line)))) child.kill('SIGINT')
-  }
-  expect(await ended).toBe(130)
+  const { code } = await answerWhileStopped(author, ['publish', folder], 'append:2', child => {
+    child.kill('SIGINT')
+  })
+  expect(code).toBe(130)
   const { key, release } = noteOf(folder)
   expect(release).toBe(0)
   const { result } = await author.json(['publish', folder])

@@ -70,7 +70,7 @@ export async function answerWhileStopped(
   person: Person,
   args: readonly string[],
   at: string,
-  meanwhile: () => void | Promise<void>,
+  meanwhile: (child: ChildProcess) => void | Promise<void>,
 ): Promise<Outcome> {
   const child = start(person, args, { REPRO_STOP_AT: at })
   const ended = outcomeOf(child)
@@ -78,7 +78,7 @@ export async function answerWhileStopped(
     for (const began = Date.now(); !isStopped(child); await sleep(LOOK_MS))
       if (child.exitCode !== null || Date.now() - began > PATIENCE_MS)
         throw new Error(`repro ${args.join(' ')} did not come to ${at}`)
-    await meanwhile()
+    await meanwhile(child)
   } finally {
     child.kill('SIGCONT')
   }

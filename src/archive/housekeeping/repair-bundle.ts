@@ -3,6 +3,7 @@ import type { DriveBlob } from 'hyperdrive'
 import type { FileEntry, WorkRecord } from '../../../schemas/index.ts'
 import { ReproError } from '../../core/errors.ts'
 import type { OpenRelease } from '../../core/home.ts'
+import type { Repair } from '../../core/housekeeping.ts'
 import type { Selection } from '../../core/reference.ts'
 import { count } from '../../core/text.ts'
 import { createBlake3 } from '../../system/blake3.ts'
@@ -26,15 +27,6 @@ export interface RepairOptions extends RefetchOptions {
   readonly home: string
   /** Looks for a peer; false when none was found. Asked once, when something is damaged. */
   readonly connect: () => Promise<boolean>
-}
-
-/** One thing that was damaged: a file of the release, or the drive's own records. */
-export interface Repair {
-  readonly what: string
-  readonly blocks: number
-  readonly repaired: boolean
-  /** Why it could not be repaired. */
-  readonly message?: string
 }
 
 export interface RepairResult {

@@ -4,6 +4,7 @@ import type { FileEntry, IndexEntry, WorkRecord } from '../../../schemas/index.t
 import { canonicalJson } from '../../core/canonical-json.ts'
 import { ReproError } from '../../core/errors.ts'
 import type { OpenRelease } from '../../core/home.ts'
+import type { Repair } from '../../core/housekeeping.ts'
 import { writeFileAtomic } from '../../system/atomic-file.ts'
 import { formatFileState } from '../../system/file-state.ts'
 import { enterPhase } from '../../system/phase.ts'
@@ -11,7 +12,6 @@ import { TreeWriter } from '../../system/tree-writer.ts'
 import { MANIFEST_PATH, recordPath, segmentPath } from '../drive-paths.ts'
 import { type FileNote, isOfDate, readFileNotes, sameWriting } from '../file-notes.ts'
 import { allSegments } from '../segments.ts'
-import type { Repair } from './repair-bundle.ts'
 
 /** Writes record, manifest and index of a fetched folder again where they are not as the release has them. */
 export async function repairFolderRecords(folder: string, release: OpenRelease): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type Hypercore from 'hypercore'
 import type { StoredCore } from 'hypercore-storage'
 import { fail } from '../../core/errors.ts'
-import type { BundleUsage, KeepRule } from '../../core/housekeeping.ts'
+import type { BundleUsage, Dropped, KeepRule } from '../../core/housekeeping.ts'
 import type { Seed } from '../../system/seed.ts'
 import { CorestoreBundles } from '../corestore-bundles.ts'
 import { forgetOwnBundle, noteMustSync } from '../own-bundles.ts'
@@ -14,16 +14,6 @@ import { blocksOnlyHere } from './held-by-peers.ts'
 import { rebuildIndex } from './rebuild-index.ts'
 import type { RepairableBundle } from './repair-bundle.ts'
 import { surveyBundle } from './survey.ts'
-
-/** What a bundle's releases lose, or lost, by `prune`. */
-export interface Dropped {
-  readonly key: string
-  readonly name: string | null
-  readonly writable: boolean
-  /** Releases that are (partly) here and not kept. */
-  readonly releases: readonly number[]
-  readonly bytes: number
-}
 
 /** The store of a home, open to be looked after. Close it: then the disk gets back what was cleared. */
 export class StoreKeeper {

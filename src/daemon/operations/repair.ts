@@ -2,20 +2,21 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WorkRecord } from '../../../schemas/index.ts'
 import { CHECKOUT_PATH, readCheckoutState } from '../../archive/folder-release.ts'
-import { RECORDS, type Repair } from '../../archive/housekeeping/repair-bundle.ts'
+import { RECORDS } from '../../archive/housekeeping/repair-bundle.ts'
 import { repairFolderFiles, repairFolderRecords } from '../../archive/housekeeping/repair-folder.ts'
 import { isDamage, storeError } from '../../archive/store-errors.ts'
 import { type VerifyResult, verifyFolder } from '../../archive/verify.ts'
 import { readBundleFile } from '../../author/bundle-file.ts'
 import { fail, ReproError } from '../../core/errors.ts'
 import type { OpenRelease } from '../../core/home.ts'
+import type { Repair } from '../../core/housekeeping.ts'
 import { type KeyReference, parseReference } from '../../core/reference.ts'
 import type { Settings } from '../../core/settings.ts'
 import { Housekeeper } from '../housekeeper.ts'
 import { streamOf } from '../stream-of.ts'
 import { withHome } from './open-source.ts'
 
-export type { Repair } from '../../archive/housekeeping/repair-bundle.ts'
+export type { Repair } from '../../core/housekeeping.ts'
 
 export interface Repaired {
   /** Each thing that was damaged, and whether it is right now. */
