@@ -7,6 +7,7 @@ import type { Network } from '../network/network.ts'
 import { openSeed, type Seed } from '../system/seed.ts'
 import { Names } from './names.ts'
 import { waitForPeer } from './peer-search.ts'
+import { finishSwap } from './store-swap.ts'
 
 /** A home that is looked after by this process: its store, its names, and peers where they are asked for. */
 export class Housekeeper {
@@ -25,6 +26,7 @@ export class Housekeeper {
 
   /** Throws STORE_BUSY, STORE_INVALID. */
   static async open(settings: Settings): Promise<Housekeeper> {
+    await finishSwap(settings.home)
     const seed = await openSeed(settings.home)
     return new Housekeeper(settings, seed, await StoreKeeper.open(settings.home, seed))
   }

@@ -24,6 +24,7 @@ import { FetchingRelease, type Remote } from './fetching-release.ts'
 import { readBundle } from './find-release.ts'
 import { Names } from './names.ts'
 import { syncOwn } from './own-sync.ts'
+import { finishSwap } from './store-swap.ts'
 
 /** The store is closed by then, or left to the operating system. */
 const CLOSE_MS = 1800
@@ -34,6 +35,7 @@ const CLOSE_MS = 1800
  */
 export async function openHome(settings: Settings): Promise<Home> {
   await assertUsable(settings)
+  await finishSwap(settings.home)
   const seed = await openSeed(settings.home)
   return new InProcessHome(settings, seed, await openStore(settings.home, seed))
 }

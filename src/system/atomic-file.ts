@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
+/** So many bytes of a name are kept: with the rest it stays under 255 bytes, what a file system takes. */
+const NAME_BYTES = 100
+
 /** A hidden name beside `path` that no other process uses. */
 export function temporaryName(path: string): string {
   return join(
     dirname(path),
-    `.${basename(path).slice(0, 100)}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`,
+    `.${beginningOf(basename(path))}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`,
   )
 }
 
@@ -67,4 +70,10 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/** As many whole characters as fit. */
+function beginningOf(name: string): string {
+  const room = new Uint8Array(NAME_BYTES)
+  return name.slice(0, new TextEncoder().encodeInto(name, room).read)
 }

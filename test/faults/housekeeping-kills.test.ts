@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Person, scratch, share } from '../helpers/cli.ts'
@@ -63,6 +63,24 @@ it.each(['clear', 'compact'])(
     await author.json(args)
     const disk = execFileSync('du', ['-s', '--block-size=1', author.home], { encoding: 'utf8' })
     expect(Number(disk.split('\t')[0])).toBeLessThan(2 * MB)
+  },
+  60_000,
+)
+
+it.each([1, 2])(
+  'a store that is made anew is swapped whole, whenever that is killed (entry %i)',
+  async n => {
+    const { reader, key, peer } = await fetched()
+    const args = ['repair', 'store', '--peer', peer]
+    const killed = await killAt(reader, args, { phase: 'repair', n, runOnMs: 0 })
+    expect(killed.phase).toBe('repair')
+    expect(existsSync(join(reader.home, 'store'))).toBe(n === 1)
+    expect((await reader.json(['verify', key])).result).toMatchObject({ changed: [], missing: [] })
+    expect(existsSync(join(reader.home, 'repair-store'))).toBe(n === 1)
+    if (n === 1) await reader.json(args)
+    const names = readdirSync(reader.home).filter(name => name.startsWith('store'))
+    expect(names.sort()).toEqual(['store', 'store.damaged-1'])
+    expect((await reader.json(['verify', key])).result).toMatchObject({ changed: [], missing: [] })
   },
   60_000,
 )

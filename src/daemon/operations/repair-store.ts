@@ -1,4 +1,4 @@
-import { link, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { link, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileEntry, WorkRecord } from '../../../schemas/index.ts'
 import { listOwnBundles, noteMustSync } from '../../archive/own-bundles.ts'
@@ -7,11 +7,10 @@ import { fail, ReproError } from '../../core/errors.ts'
 import type { Home } from '../../core/home.ts'
 import type { Settings } from '../../core/settings.ts'
 import { count } from '../../core/text.ts'
-import { syncFolder } from '../../system/atomic-file.ts'
-import { enterPhase } from '../../system/phase.ts'
 import { openSeed } from '../../system/seed.ts'
 import { Housekeeper } from '../housekeeper.ts'
 import { readPins } from '../pins.ts'
+import { finishSwap, newStoreFolder, swapStores } from '../store-swap.ts'
 import { streamOf } from '../stream-of.ts'
 import { withHome } from './open-source.ts'
 
@@ -38,7 +37,8 @@ export async function* repairStore(
   { signal }: { readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<WorkRecord, RepairedStore> {
   const { home } = settings
-  const work = join(home, 'repair-store')
+  const work = newStoreFolder(home)
+  const swapped = await finishSwap(home)
   await assertFree(settings)
   const own = await listOwnBundles(home)
   const pins = await readPins(home)
@@ -46,6 +46,7 @@ export async function* repairStore(
     const pinned = pins.filter(pin => pin.key === key).map(pin => pin.release)
     return { key, releases: own.includes(key) ? 'all' : [undefined, ...pinned] }
   })
+  if (swapped !== null) return { keys: needed.map(one => one.key), aside: swapped }
   await openSeed(home)
   await mkdir(work, { recursive: true, mode: 0o700 })
   await link(join(home, 'seed'), join(work, 'seed')).catch((error: NodeJS.ErrnoException) => {
@@ -78,7 +79,7 @@ export async function* repairStore(
     )
   await assertFree(settings)
   for (const key of own) await noteMustSync(home, key, true)
-  return { keys: needed.map(one => one.key), aside: await swap(home, work) }
+  return { keys: needed.map(one => one.key), aside: await swapStores(home) }
 }
 
 /** Fetches all that is needed of a bundle into the fresh home. */
@@ -111,25 +112,5 @@ async function assertFree(settings: Settings): Promise<void> {
     await (await Housekeeper.open(settings)).close()
   } catch (error) {
     if (!(error instanceof ReproError) || error.code === 'STORE_BUSY') throw error
-  }
-}
-
-/** Puts the new store in the place of the old one; a kill between leaves no store, and both beside it. */
-async function swap(home: string, work: string): Promise<string> {
-  const store = join(home, 'store')
-  const aside = await freeName(home)
-  enterPhase('repair')
-  await rename(store, aside)
-  await rename(join(work, 'store'), store)
-  await syncFolder(home)
-  await rm(work, { recursive: true, force: true })
-  return aside
-}
-
-async function freeName(home: string): Promise<string> {
-  const taken = new Set(await readdir(home))
-  for (let n = 1; ; n++) {
-    const name = `store.damaged-${n}`
-    if (!taken.has(name)) return join(home, name)
   }
 }

@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { Person, scratch } from '../helpers/cli.ts'
+
+it('a home with a stock store is published to, verified and fetched from, old releases too', async () => {
+  const place = join(scratch(), 'author')
+  const before = new Person(place, { env: { REPRO_BLOCK_FILES: 'off' } })
+  const folder = join(place, 'study')
+  mkdirSync(folder)
+  const large = randomBytes(3 << 20)
+  writeFileSync(join(folder, 'repro.yaml'), 'repro: 1\nname: study\n')
+  writeFileSync(join(folder, 'large.dat'), large)
+  for (let i = 0; i < 30; i++) writeFileSync(join(folder, `${i}.dat`), randomBytes(i * 1000))
+  const { key } = (await before.json(['publish', folder])).result
+  writeFileSync(join(folder, '1.dat'), 'changed')
+  await before.json(['publish', folder])
+  expect(existsSync(join(before.home, 'store/blocks'))).toBe(false)
+
+  const now = new Person(place)
+  expect((await now.json(['publish', folder])).result).toMatchObject({ published: false })
+  writeFileSync(join(folder, 'new.dat'), randomBytes(1 << 20))
+  const { result } = await now.json(['publish', folder])
+  expect(result).toMatchObject({ release: 3, storedFiles: 1 })
+  for (const release of [1, 2, 3])
+    expect((await now.json(['verify', `${key}@${release}`])).result).toMatchObject({
+      missing: [],
+      changed: [],
+    })
+  await now.json(['get', `${key}@1`, 'copy'])
+  expect(readFileSync(join(place, 'copy/large.dat')).equals(large)).toBe(true)
+  expect(existsSync(join(now.home, 'store/blocks/1.blk'))).toBe(true)
+}, 60_000)
