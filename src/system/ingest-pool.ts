@@ -195,7 +195,9 @@ export class IngestPool {
   #take(run: Run): (Answered & { seat: Seat; indexes: readonly number[] }) | null {
     for (const seat of run.open ? [run.open] : this.#seats) {
       const at = seat.answers.findIndex(one => one.run === run)
-      if (at === -1 || seat.answers[at]!.away) continue
+      if (at === -1) continue
+      // It comes soon, and a large file of another thread would keep it waiting to its end.
+      if (seat.answers[at]!.away) return null
       const answered = seat.answers.splice(at, 1)[0]!
       const { answer } = answered
       const { indexes } = run.jobs.get(answer.job)!
