@@ -101,10 +101,33 @@ declare module 'hyperbee' {
     readonly version: number
     ready(): Promise<void>
     close(): Promise<void>
+    /** Keeps others from writing until what it gives is called. */
+    readonly lock: () => Promise<() => void>
     createHistoryStream(
       options: { gte?: number; lt?: number } & GetOptions,
     ): AsyncIterable<HistoryItem>
   }
+}
+
+declare module 'hyperbee/lib/messages.js' {
+  namespace messages {
+    interface Level {
+      readonly keys: readonly number[]
+      /** Two numbers for each: block and place of the node there. */
+      readonly children: readonly number[]
+    }
+    interface BeeNode {
+      readonly key: Buffer
+      readonly value: Buffer | null
+      readonly index: Buffer
+    }
+    const Node: { encode(node: BeeNode): Buffer; decode(bytes: Buffer): BeeNode }
+    const YoloIndex: {
+      encode(index: { readonly levels: readonly Level[] }): Buffer
+      decode(bytes: Buffer): { readonly levels: readonly Level[] }
+    }
+  }
+  export default messages
 }
 
 declare module 'hyperdrive' {

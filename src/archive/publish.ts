@@ -1,4 +1,3 @@
-import type Hyperdrive from 'hyperdrive'
 import { FORMAT, type ReleaseRecord, type WorkRecord } from '../../schemas/index.ts'
 import { fail, ReproError } from '../core/errors.ts'
 import type { PublishResult } from '../core/home.ts'
@@ -13,6 +12,7 @@ import { Patience } from './patience.ts'
 import { planChange, type ReleaseChange } from './release-change.ts'
 import { signRecord } from './release-record.ts'
 import { type Wanted, wantedOf, wantedText } from './wanted-entries.ts'
+import { writeEntries } from './write-entries.ts'
 
 /** A batch holds all that it made until it is written: few entries, so that this is never moved out of the young heap. */
 const BATCH_ENTRIES = 256
@@ -117,33 +117,31 @@ async function* writeTree(
   const { drive } = host.bundle
   const totalFiles = entries.length + texts.length + remove.length
   yield { action: 'index', status: 'start', totalFiles }
-  const put = async (batch: Hyperdrive, wanted: Wanted | null) => {
-    if (!wanted) return
-    const { path, executable, linkname, content } = wanted
+  const entryValue = async ({ path, executable, linkname, content }: Wanted) => {
     const blob = content
       ? ((await contents.blobFor(content.blake3)) ?? stored.get(content.blake3))
       : null
     if (blob === undefined) fail('INTERNAL', `the bytes of "${path}" were not stored`)
-    const metadata = content ? { blake3: content.blake3 } : null
-    await batch.putEntry(`/${path}`, { executable, linkname, blob, metadata })
+    return { executable, linkname, blob, metadata: content ? { blake3: content.blake3 } : null }
   }
-  const inBatches = async <T>(
-    items: readonly T[],
-    write: (batch: Hyperdrive, item: T) => Promise<void>,
-  ) => {
-    for (let at = 0; at < items.length; at += BATCH_ENTRIES) {
-      options.signal?.throwIfAborted()
-      enterPhase('bee')
-      const batch = drive.batch()
-      for (const item of items.slice(at, at + BATCH_ENTRIES)) await write(batch, item)
-      await batch.flush()
-    }
+  await writeEntries(drive, wantedIn(texts, entries), entryValue, options.signal)
+  for (let at = 0; at < remove.length; at += BATCH_ENTRIES) {
+    options.signal?.throwIfAborted()
+    enterPhase('bee')
+    const batch = drive.batch()
+    for (const path of remove.slice(at, at + BATCH_ENTRIES)) await batch.del(`/${path}`)
+    await batch.flush()
   }
-  await inBatches(texts, (batch, text) => put(batch, wantedText(text)))
-  await inBatches(entries, (batch, entry) => put(batch, wantedOf(entry)))
-  await inBatches(remove, (batch, path) => batch.del(`/${path}`))
   for (const blob of [...kept, ...stored.values()]) await contents.keep(blob)
   yield { action: 'index', status: 'ok' }
+}
+
+function* wantedIn(texts: ReleaseChange['texts'], entries: ReleaseChange['entries']) {
+  for (const text of texts) yield wantedText(text)
+  for (const entry of entries) {
+    const wanted = wantedOf(entry)
+    if (wanted) yield wanted
+  }
 }
 
 /** The very last write: what makes the release exist. */
