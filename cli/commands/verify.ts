@@ -94,5 +94,7 @@ function printNext({ identity }: VerifyResult, { unfetched, tried }: Tried, outp
   if (identity.key === null) return
   const ref = `${identity.key}@${identity.release}`
   output.say(`next: repro get ${ref} <dir>${unfetched ? '' : ' --force'}`)
-  if (!unfetched && !tried) output.say('  or get anew just what the disk damaged: add --repair')
+  if (unfetched) return
+  if (!tried) output.say('  or get anew just what the disk damaged: add --repair')
+  output.say('  or, of files published in place that moved: repro publish <dir>')
 }

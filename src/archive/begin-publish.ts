@@ -55,6 +55,7 @@ export async function beginPublish(
     key,
     core,
     digests: digestsOf(core, host.blockFiles),
+    restore: async found => (await host.blockFiles?.restore(core, found)) ?? [],
     since: await blocksReleased(drive, newest, patience),
     inPlace: options.inPlace === true,
   })

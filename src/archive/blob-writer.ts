@@ -4,9 +4,13 @@ import { fail } from '../core/errors.ts'
 import { blake3Digest } from '../system/blake3.ts'
 import { AVERAGE_BLOCK } from '../system/cutter.mjs'
 import { BlockAppender, type ReadBlock } from './block-appender.ts'
+import type { FoundBlock } from './block-files/restore.ts'
 import type { BlockIndex, DigestsOf } from './block-index.ts'
 import { encodeBlockMap, MAX_MAPPED_BLOCKS } from './block-map.ts'
 import { OpenBlob } from './open-blob.ts'
+
+/** Gives the numbers of the blocks that were lost and are restored. */
+export type RestoreBlocks = (found: readonly FoundBlock[]) => Promise<readonly number[]>
 
 /** A blob of the core. `byteOffset` is -1 where it is not known yet: only a blob that gets an entry needs it. */
 export interface StoredBlob extends DriveBlob {
@@ -28,6 +32,7 @@ export class BlobWriter {
   /** Blocks from here on are new since the last release. */
   readonly #since: number
   readonly #maxMapped: number
+  readonly #restore: RestoreBlocks
 
   /** `maxMapped`: a content of more blocks gets no map and is one run. Less than what readers take, for tests. */
   constructor(
@@ -36,7 +41,9 @@ export class BlobWriter {
     digests: DigestsOf,
     since: number,
     maxMapped = MAX_MAPPED_BLOCKS,
+    restore: RestoreBlocks = async () => [],
   ) {
+    this.#restore = restore
     this.#core = core
     this.#index = index
     this.#digests = digests
@@ -155,7 +162,23 @@ export class BlobWriter {
     if (asked.size === 0) return new Map()
     const indexes = [...asked].sort((a, b) => a - b)
     const digests = await this.#digests(indexes)
-    return new Map(indexes.map((index, i) => [index, digests[i] ?? null]))
+    const known = new Map(indexes.map((index, i) => [index, digests[i] ?? null]))
+    await this.#restoreLost(blocks, known)
+    return known
+  }
+
+  /** Gives blocks that lost their bytes in a file of the author's those that were read now. */
+  async #restoreLost(
+    blocks: readonly ReadBlock[],
+    known: Map<number, Buffer | null>,
+  ): Promise<void> {
+    const lost = new Map<number, FoundBlock>()
+    for (const { bytes, blake3, source } of blocks)
+      for (const index of this.#index.table.find(blake3))
+        if (known.get(index) === null) lost.set(index, { index, bytes, blake3, source })
+    if (lost.size === 0) return
+    for (const index of await this.#restore([...lost.values()]))
+      known.set(index, lost.get(index)!.blake3)
   }
 
   /** A block with this digest that is really there; `wish` if that is one. */

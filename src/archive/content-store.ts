@@ -9,7 +9,7 @@ import type { IngestEvent } from '../system/ingest-events.ts'
 import { IngestPool } from '../system/ingest-pool.ts'
 import { enterPhase } from '../system/phase.ts'
 import { BlobTable } from './blob-table.ts'
-import { BlobWriter, type StoredBlob } from './blob-writer.ts'
+import { BlobWriter, type RestoreBlocks, type StoredBlob } from './blob-writer.ts'
 import type { BlockSource } from './block-files/block-notes.ts'
 import { OUTSIDE_BYTES } from './block-files/stored-value.ts'
 import { BlockIndex, type DigestsOf } from './block-index.ts'
@@ -27,6 +27,7 @@ export interface ContentStoreOptions {
   readonly key: string
   readonly core: Hypercore
   readonly digests: DigestsOf
+  readonly restore: RestoreBlocks
   /** First block behind the newest release. */
   readonly since: number
   readonly inPlace: boolean
@@ -246,9 +247,9 @@ export class ContentStore {
   }
 
   async #open(signal?: AbortSignal): Promise<BlobWriter> {
-    const { home, key, core, digests, since } = this.#options
+    const { home, key, core, digests, since, restore } = this.#options
     this.#index ??= await BlockIndex.open(home, key, core, digests, signal)
-    this.#writer ??= new BlobWriter(core, this.#index, digests, since)
+    this.#writer ??= new BlobWriter(core, this.#index, digests, since, undefined, restore)
     return this.#writer
   }
 }

@@ -18,6 +18,7 @@ import { type BlockFault, BlockFaults } from './faults.ts'
 import { countLost } from './lost-blocks.ts'
 import { type Mark, markTagged } from './mark.ts'
 import type { NewBlock, PendingBlock } from './new-block.ts'
+import { type FoundBlock, type RestoreRoom, restoreBlocks } from './restore.ts'
 import { SharedLock } from './shared-lock.ts'
 import { SourceTable } from './source-table.ts'
 import { encodeInline, MAX_BLOCK_BYTES, OUTSIDE_BYTES } from './stored-value.ts'
@@ -124,6 +125,21 @@ export class BlockFiles {
   async digests(core: Hypercore, indexes: readonly number[]): Promise<(Buffer | null)[]> {
     const extents = await this.#extents(core, indexes, id => this.#sources.unchanged(id))
     return extents.map(one => one && (one.blake3 ?? blake3Digest((one as { bytes: Buffer }).bytes)))
+  }
+
+  /**
+   * Gives blocks of `core` their bytes again that lay in an author's file which went away or changed; the others of `found`
+   * are left alone. Gives the numbers of those that were restored. Throws DISK_FULL, WRITE_FAILED.
+   */
+  async restore(core: Hypercore, found: readonly FoundBlock[]): Promise<number[]> {
+    const room: RestoreRoom = {
+      db: this.#parts.db,
+      sources: this.#sources,
+      write: (blocks, settle) => this.write(blocks, false, settle),
+      sync: () => this.sync(),
+      alone: work => this.#pointers.alone(work),
+    }
+    return await restoreBlocks(room, core, found)
   }
 
   /** What the blocks of this store take on disk; reads every pointer. */

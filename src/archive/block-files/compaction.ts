@@ -112,7 +112,7 @@ async function moveBatch(
 }
 
 /** Only where the old pointer is still there: a block that was cleared meanwhile stays cleared. */
-async function replacePointers(
+export async function replacePointers(
   db: Database,
   blocks: readonly { change: Change; old: Buffer }[],
 ): Promise<void> {
