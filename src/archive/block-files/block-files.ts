@@ -94,14 +94,6 @@ export class BlockFiles {
   }
 
   /**
-   * Begins to write `blocks`, the very buffers that are appended next, so that the disk works while
-   * Hypercore hashes them. A failure shows in the append. Of no use for an encrypted core.
-   */
-  stage(blocks: readonly Uint8Array[]): void {
-    this.#placer.stage(blocks.filter(one => this.#liesOutside(one)))
-  }
-
-  /**
    * Where the blocks from `start` up to `end` of `core` lie; blocks that are not here are left out.
    * The bytes are not looked at: whoever reads them checks their BLAKE3.
    */
@@ -176,8 +168,8 @@ export class BlockFiles {
     if (this.#parts.mark.tagged === 'none') return bytes as Buffer
     if (!this.#liesOutside(bytes)) return encodeInline(bytes)
     const note = takeNote(bytes)
-    const { blake3 = blake3Digest(bytes), source, staged } = note ?? {}
-    return { bytes, blake3, source, staged }
+    const { blake3 = blake3Digest(bytes), source } = note ?? {}
+    return { bytes, blake3, source }
   }
 
   /** Writes the bytes of `blocks`, fills in their pointers, then lets `settle` store those. */

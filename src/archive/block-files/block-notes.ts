@@ -18,15 +18,7 @@ export interface BlockSource {
   readonly offset: number
 }
 
-/** A block whose bytes are being written ahead of the append, for one store. */
-export interface StagedBlock {
-  readonly placer: object
-  readonly place: Promise<{ readonly id: number; readonly offset: number }>
-  /** To be called when the pointer is stored. */
-  settled(): void
-}
-
-type Notes = Omit<BlockNote, 'leaf'> & { readonly staged?: StagedBlock }
+type Notes = Omit<BlockNote, 'leaf'>
 
 const notes = new WeakMap<Uint8Array, Notes>()
 
@@ -38,14 +30,6 @@ export function noteBlock(bytes: Uint8Array, note: BlockNote): void {
   const { leaf, ...rest } = note
   if (leaf) noteLeaf(bytes, leaf)
   notes.set(bytes, { ...notes.get(bytes), ...rest })
-}
-
-export function noteStaged(bytes: Uint8Array, staged: StagedBlock): void {
-  notes.set(bytes, { ...notes.get(bytes), staged })
-}
-
-export function noteOf(bytes: Uint8Array): Notes | undefined {
-  return notes.get(bytes)
 }
 
 export function takeNote(bytes: Uint8Array): Notes | undefined {

@@ -1,4 +1,3 @@
-import { noteOf, noteStaged, type StagedBlock } from './block-notes.ts'
 import type { Appended, BlockWriter } from './block-writer.ts'
 import type { PendingBlock } from './new-block.ts'
 import type { SourceTable } from './source-table.ts'
@@ -21,49 +20,22 @@ export class BlockPlacer {
     return (this.#unsettled.get(id) ?? 0) > 0
   }
 
-  /** Begins to write buffers that are appended next. A failure shows when they are. */
-  stage(blocks: readonly Uint8Array[]): void {
-    const fresh = blocks.filter(one => {
-      const note = noteOf(one)
-      return note?.source === undefined && note?.staged === undefined
-    })
-    if (fresh.length === 0) return
-    const written = this.#append(fresh)
-    written.catch(() => undefined)
-    let left = fresh.length
-    const settled = (): void => {
-      left--
-      if (left === 0) void written.then(({ id }) => this.#count(id, -1))
-    }
-    let before = 0
-    for (const one of fresh) {
-      const at = before
-      const place = written.then(({ id, offset }) => ({ id, offset: offset + at }))
-      place.catch(() => undefined)
-      noteStaged(one, { placer: this, place, settled })
-      before += one.length
-    }
-  }
-
   /** Writes the bytes of `blocks`, fills in their pointers, then lets `settle` store those. */
   async write<T>(
     blocks: readonly PendingBlock[],
     intoView: boolean,
     settle: () => Promise<T>,
   ): Promise<T> {
-    const isMine = (staged: StagedBlock | undefined) => staged?.placer === this
-    const copied = blocks.filter(one => one.source === undefined && !isMine(one.staged))
+    const copied = blocks.filter(one => one.source === undefined)
     const written = copied.length > 0 ? await this.#append(copied.map(one => one.bytes)) : null
     const id = written?.id ?? 0
     let offset = written?.offset ?? 0
-    for (const { source, staged, change, bytes, blake3 } of blocks) {
+    for (const { source, change, bytes, blake3 } of blocks) {
       const { length } = bytes
       if (source !== undefined) {
         const sourceId = await this.#sources.idOf(source)
         const place = { id: sourceId, offset: source.offset }
         change[1] = encodePointer({ kind: 'source', ...place, length, blake3 })
-      } else if (staged !== undefined && isMine(staged)) {
-        change[1] = encodePointer({ kind: 'file', ...(await staged.place), length, blake3 })
       } else {
         change[1] = encodePointer({ kind: 'file', id, offset, length, blake3 })
         offset += length
@@ -73,7 +45,6 @@ export class BlockPlacer {
     // a view may be stored much later, or never: its files are left alone until the store closes
     if (intoView) return result
     this.#count(id, -1)
-    for (const { staged } of blocks) if (isMine(staged)) staged!.settled()
     return result
   }
 

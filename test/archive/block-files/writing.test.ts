@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { noteBlock } from '../../../src/archive/block-files/block-notes.ts'
-import { blake3Digest } from '../../../src/system/blake3.ts'
 import {
   allSums,
   bytesOutside,
@@ -88,38 +86,6 @@ describe('writing', () => {
     free()
     replicate(ours.store, stock)
     expect(await allSums(copy)).toEqual(sums(blocks))
-  })
-
-  test('ahead of the append', async () => {
-    const { folder, store, files } = await openOurs()
-    const core = await openCore(store)
-    const blocks = someBlocks(8)
-    noteBlock(blocks[0]!, { blake3: blake3Digest(blocks[0]!) })
-    files.stage(blocks.slice(0, 6))
-    files.stage(blocks)
-    await core.append(blocks)
-    expect(await allSums(core)).toEqual(sums(blocks))
-    const outside = await bytesOutside(folder)
-    expect((await files.usage()).liveBytes).toBe(outside)
-    files.stage(someBlocks(3))
-    await core.append(blocks)
-    await files.compact({ deadShare: 0 })
-    expect(await allSums(core)).toEqual(sums([...blocks, ...blocks]))
-    await store.close()
-    const again = await openOurs(folder)
-    expect(await allSums(await openCore(again.store))).toEqual(sums([...blocks, ...blocks]))
-    await again.files.compact({ deadShare: 0.01 })
-    expect(await bytesOutside(folder)).toBe(2 * outside)
-  })
-
-  test('ahead of the append, in another store than the append: copied', async () => {
-    const [one, two] = [await openOurs(), await openOurs()]
-    const core = await openCore(two.store)
-    const blocks = someBlocks(4)
-    one.files.stage(blocks)
-    await core.append(blocks)
-    expect(await allSums(core)).toEqual(sums(blocks))
-    expect((await two.files.usage()).liveBytes).toBe(await bytesOutside(two.folder))
   })
 
   test('sync over several block files, and appends after it', async () => {
