@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blake3Digest } from '../system/blake3.ts'
-import { BlockTable } from './block-table.ts'
+import { BlockTable, MAX_INDEXED_BLOCKS } from './block-table.ts'
 
 /** BLAKE3 of what blocks hold, null for those that are not here. Reads no bytes where the store noted it. */
 export type DigestsOf = (indexes: readonly number[]) => Promise<readonly (Buffer | null)[]>
@@ -14,8 +14,6 @@ export interface IndexedCore {
   readonly length: number
 }
 
-/** So many blocks are known at most, the newest: 72 MiB in a file, about 200 MiB in memory. */
-export const MAX_INDEXED_BLOCKS = 8 << 20
 /** The file may be so much longer, so that it is not written anew with each publish. */
 const SLACK_BLOCKS = 1 << 20
 const DIGESTS_AT_ONCE = 4096
@@ -83,7 +81,7 @@ export class BlockIndex {
     const { table } = this
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
     const tooLong = table.end - this.#fileBase > MAX_INDEXED_BLOCKS + SLACK_BLOCKS
-    const anew = this.#written === 0 || tooLong
+    const anew = this.#written === 0 || tooLong || table.base > this.#written
     if (anew) this.#fileBase = Math.max(table.base, table.end - MAX_INDEXED_BLOCKS)
     const from = anew ? this.#fileBase : this.#written
     const words = table.wordsFrom(from)

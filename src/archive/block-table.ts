@@ -1,32 +1,46 @@
+/** So many blocks are known at least, the newest: 64 MiB in a file, and 200 MiB in memory with an eighth more. */
+export const MAX_INDEXED_BLOCKS = 8 << 20
+
 /** What the block index is in memory: where a block may be, by the first 8 bytes of its BLAKE3. Hints only. */
 export class BlockTable {
-  /** Number of the first block it knows. */
-  readonly base: number
+  readonly #keeps: number
+  #base: number
   /** Two words a block, in order of the blocks; 0, 0 for one that is not to be found. */
   #words: Uint32Array
   #count = 0
   /** Open addressing: place of a block + 1, 0 for free. */
   #slots: Uint32Array
 
-  /** With the words of the blocks from `base` on, as an index file has them. */
-  constructor(base: number, words: Uint32Array) {
-    this.base = base
+  /**
+   * With the words of the blocks from `base` on, as an index file has them. Of the blocks that are pushed the newest
+   * `keeps` stay, and at most an eighth more.
+   */
+  constructor(base: number, words: Uint32Array, keeps = MAX_INDEXED_BLOCKS) {
+    this.#keeps = keeps
+    this.#base = base
     this.#words = words
     this.#count = words.length >>> 1
     this.#slots = new Uint32Array(slotsFor(this.#count))
     for (let i = 0; i < this.#count; i++) this.#enter(i)
   }
 
+  /** Number of the first block it knows. */
+  get base(): number {
+    return this.#base
+  }
+
   /** One more than the last block it knows. */
   get end(): number {
-    return this.base + this.#count
+    return this.#base + this.#count
   }
 
   /** Notes the block that comes after the last; null for one that is not to be found. */
   push(digest: Uint8Array | null): void {
+    const most = this.#keeps + (this.#keeps >>> 3)
+    if (this.#count >= most) this.#dropOldest(this.#count - this.#keeps)
     const at = this.#count++
     if (2 * this.#count > this.#words.length) {
-      const words = new Uint32Array(Math.max(2048, 2 * this.#words.length))
+      const words = new Uint32Array(2 * Math.min(most, Math.max(1024, this.#words.length)))
       words.set(this.#words)
       this.#words = words
     }
@@ -39,6 +53,14 @@ export class BlockTable {
     }
   }
 
+  #dropOldest(count: number): void {
+    this.#words.copyWithin(0, 2 * count, 2 * this.#count)
+    this.#base += count
+    this.#count -= count
+    this.#slots.fill(0)
+    for (let i = 0; i < this.#count; i++) this.#enter(i)
+  }
+
   /** Blocks that may have this digest, at most MAX_CANDIDATES, oldest first. */
   find(digest: Uint8Array): number[] {
     const [low, high] = [word(digest, 0), word(digest, 4)]
@@ -47,7 +69,7 @@ export class BlockTable {
     for (let slot = low & mask; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
       const at = this.#slots[slot]! - 1
       if (this.#words[2 * at] !== low || this.#words[2 * at + 1] !== high) continue
-      if (found.push(this.base + at) === MAX_CANDIDATES) break
+      if (found.push(this.#base + at) === MAX_CANDIDATES) break
     }
     return found
   }
@@ -65,7 +87,7 @@ export class BlockTable {
 
   /** The words of the blocks from `block` on. */
   wordsFrom(block: number): Uint32Array {
-    return this.#words.subarray(2 * Math.max(0, block - this.base), 2 * this.#count)
+    return this.#words.subarray(2 * Math.max(0, block - this.#base), 2 * this.#count)
   }
 
   #enter(at: number): void {

@@ -10,9 +10,16 @@ export class UsedBlocks {
   add(start: number, end: number): void {
     for (let block = Math.max(start, this.#since); block < end; block++) {
       const at = block - this.#since
-      if (at >>> 5 >= this.#bits.length) this.#grow(at >>> 5)
-      this.#bits[at >>> 5]! |= 1 << (at & 31)
+      // Not `>>>`, which ends at 2^32.
+      const word = Math.floor(at / 32)
+      if (word >= this.#bits.length) this.#grow(word)
+      this.#bits[word]! |= 1 << (at & 31)
     }
+  }
+
+  has(block: number): boolean {
+    const at = block - this.#since
+    return at >= 0 && ((this.#bits[at >>> 5] ?? 0) & (1 << (at & 31))) !== 0
   }
 
   /** The ranges up to `end` that are not in use. */
@@ -20,7 +27,7 @@ export class UsedBlocks {
     let start = -1
     for (let block = this.#since; block < end; block++) {
       const at = block - this.#since
-      const used = ((this.#bits[at >>> 5] ?? 0) & (1 << (at & 31))) !== 0
+      const used = ((this.#bits[Math.floor(at / 32)] ?? 0) & (1 << (at & 31))) !== 0
       if (used && start >= 0) yield { start, end: block }
       start = used ? -1 : start < 0 ? block : start
     }

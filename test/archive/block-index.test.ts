@@ -39,6 +39,24 @@ test('a table gives all blocks of one digest, and none for a block without', () 
   expect(table.end).toBe(104)
 })
 
+test('a table forgets the oldest of more blocks than it keeps, and the file with it', async () => {
+  const digests = someDigests(10_000)
+  const keeps = 1000
+  const table = new BlockTable(0, new Uint32Array(0), keeps)
+  for (const [index, digest] of digests.entries()) {
+    table.push(digest)
+    expect(table.end).toBe(index + 1)
+    expect(table.end - table.base).toBeLessThanOrEqual(keeps + keeps / 8)
+    expect(table.base).toBeLessThanOrEqual(Math.max(0, table.end - keeps))
+  }
+  for (const [index, digest] of digests.entries())
+    expect(table.find(digest)).toEqual(index < table.base ? [] : [index])
+  const words = table.wordsFrom(0)
+  expect(words.length).toBe(2 * (table.end - table.base))
+  expect(words.buffer.byteLength).toBeLessThanOrEqual(8 * (keeps + keeps / 8))
+  expect(new BlockTable(table.base, words, keeps).find(digests.at(-1)!)).toEqual([9999])
+})
+
 test('an index is kept in a file, and only what the file lacks is looked up', async () => {
   const home = await temporaryFolder()
   const digests: (Buffer | null)[] = [...someDigests(5000), null]

@@ -108,7 +108,20 @@ test('a block map is byte for byte that of Hyperblobs, whatever its numbers', ()
   const hyperblobs = createRequire(import.meta.url)('hyperblobs/lib/block-map.js') as {
     encode(map: { blocks: { index: number; byteLength: number }[] }): Buffer[]
   }
-  const edges = [0, 1, 252, 253, 254, 65535, 65536, 2 ** 32 - 1, 2 ** 32, 2 ** 40]
+  const edges = [
+    0,
+    1,
+    252,
+    253,
+    254,
+    65535,
+    65536,
+    2 ** 31 - 1,
+    2 ** 31,
+    2 ** 32 - 1,
+    2 ** 32,
+    2 ** 40,
+  ]
   for (const count of [1, 2, 252, 253, 8191, 8192, 8193, 20_000]) {
     const blocks = Array.from({ length: count }, (_, i) => ({
       index: edges[i % edges.length]! + Math.floor(i / edges.length),

@@ -13,13 +13,16 @@ export class BlockSet {
     const stop = Math.min(end, this.length)
     for (let index = Math.max(0, start); index < stop; index++) {
       if ((index & 31) === 0 && index + 32 <= stop) {
-        this.#words[index >>> 5] = 0xffffffff
+        this.#words[wordOf(index)] = 0xffffffff
         index += 31
-      } else this.#words[index >>> 5]! |= 1 << (index & 31)
+      } else this.#words[wordOf(index)]! |= 1 << (index & 31)
     }
   }
 
   has(index: number): boolean {
-    return (this.#words[index >>> 5]! & (1 << (index & 31))) !== 0
+    return (this.#words[wordOf(index)]! & (1 << (index & 31))) !== 0
   }
 }
+
+/** Not `>>> 5`, which is wrong from 2^32 on. */
+const wordOf = (index: number) => Math.floor(index / 32)
