@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Person, scratch } from '../helpers/cli.ts'
@@ -31,4 +31,20 @@ it('a home with a stock store is published to, verified and fetched from, old re
   await now.json(['get', `${key}@1`, 'copy'])
   expect(readFileSync(join(place, 'copy/large.dat')).equals(large)).toBe(true)
   expect(existsSync(join(now.home, 'store/blocks/1.blk'))).toBe(true)
+}, 60_000)
+
+it('a home does not grow by publishing what is published', async () => {
+  const author = new Person(join(scratch(), 'author'))
+  const folder = join(author.folder, 'study')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'repro.yaml'), 'repro: 1\nname: study\n')
+  writeFileSync(join(folder, 'a.dat'), randomBytes(100_000))
+  const bytes = () =>
+    readdirSync(author.home, { recursive: true, withFileTypes: true })
+      .filter(one => one.isFile())
+      .reduce((sum, one) => sum + statSync(join(one.parentPath ?? one.path, one.name)).size, 0)
+  for (let i = 0; i < 3; i++) await author.json(['publish', folder])
+  const before = bytes()
+  for (let i = 0; i < 3; i++) await author.json(['publish', folder])
+  expect(bytes()).toBeLessThan(before + 10_000)
 }, 60_000)

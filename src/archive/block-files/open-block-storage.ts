@@ -8,6 +8,7 @@ import { countDataPointers } from './block-scan.ts'
 import { patchLeafHashes } from './leaf-notes.ts'
 import { readMark } from './mark.ts'
 import { migrateBlocks } from './migration.ts'
+import { removeOldLogs } from './old-logs.ts'
 import { patchBlockStream, patchTransactions } from './patch.ts'
 import { blockFilesOfDatabase, registerBlockFiles } from './registry.ts'
 import { installedStorage, TESTED_STORAGE } from './tested-version.ts'
@@ -46,6 +47,7 @@ export async function openBlockStorage(
   try {
     await moveBack(folder)
     await storage.ready()
+    if (!readOnly) await removeOldLogs(join(folder, 'db'))
     const { storageVersion = installedStorage() } = options
     if (storageVersion === TESTED_STORAGE) await layUnder(storage, join(folder, 'blocks'), options)
     else await refuseUntested(storage, storageVersion)
