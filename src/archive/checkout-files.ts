@@ -18,6 +18,8 @@ import {
 import { CHECKOUT_PATH, readFolderSegment } from './folder-release.ts'
 
 const STARTED_AT_MOST = 16
+/** All segments of an index are as many bytes as the index: they are written a few at a time. */
+const SEGMENTS_AT_ONCE = 256
 
 /** What of a release stands in the folder in the end. */
 interface Part {
@@ -76,24 +78,30 @@ async function writeSegments(
   { writer, pool, texts }: SegmentWriter,
 ): Promise<void> {
   const there = new Set(await readdir(join(folder, INDEX_FOLDER)))
-  const missing: FileToWrite[] = []
-  for (const [blake3, text] of texts) {
-    if (there.has(fileOf(blake3)) && (await isThere(folder, blake3, text))) continue
-    const bytes = Buffer.from(text)
-    missing.push({
-      entry: { path: segmentPath(blake3), type: 'file', size: bytes.length, blake3 },
-      extents: [{ bytes }],
-      async *read() {
-        yield bytes
-      },
-    })
+  async function* missing(): AsyncGenerator<readonly FileToWrite[]> {
+    let batch: FileToWrite[] = []
+    for (const [blake3, text] of texts) {
+      if (there.has(fileOf(blake3)) && (await isThere(folder, blake3, text))) continue
+      batch.push(segmentFile(blake3, Buffer.from(text)))
+      if (batch.length < SEGMENTS_AT_ONCE) continue
+      yield batch
+      batch = []
+    }
+    if (batch.length > 0) yield batch
   }
-  if (missing.length === 0) return
-  const batches = (async function* () {
-    yield missing
-  })()
-  for await (const _ of writer.writeFiles(batches, { pool, mtime: null }));
-  await syncFolder(join(folder, INDEX_FOLDER))
+  let wrote = false
+  for await (const _ of writer.writeFiles(missing(), { pool, mtime: null })) wrote = true
+  if (wrote) await syncFolder(join(folder, INDEX_FOLDER))
+}
+
+function segmentFile(blake3: string, bytes: Buffer): FileToWrite {
+  return {
+    entry: { path: segmentPath(blake3), type: 'file', size: bytes.length, blake3 },
+    extents: [{ bytes }],
+    async *read() {
+      yield bytes
+    },
+  }
 }
 
 const fileOf = (blake3: string) => `${blake3}.jsonl`

@@ -3,7 +3,7 @@ import { ReproError } from '../core/errors.ts'
 import { assertLinksInside } from '../core/link-tree.ts'
 import type { ReleaseSource } from '../core/release-source.ts'
 import { readIndex } from './content-index.ts'
-import type { FileNote } from './file-notes.ts'
+import { NotesToWrite } from './file-notes.ts'
 import { openFolderRelease, readFolderSegment } from './folder-release.ts'
 import { safeEntries } from './index-entries.ts'
 import type { Compared, LocalFiles, LocalState } from './local-files.ts'
@@ -14,7 +14,7 @@ export interface CheckoutPlan {
   readonly remove: readonly string[]
   readonly unchanged: number
   /** Files that are right already, and their states. */
-  readonly notes: ReadonlyMap<string, FileNote>
+  readonly notes: NotesToWrite
   readonly partial: boolean
   /** Every path that will be there in the end. */
   readonly selected: readonly string[]
@@ -56,7 +56,7 @@ export async function planCheckout(
   const remove: string[] = []
   const conflicts: { path: string; what: string }[] = []
   const selected: string[] = []
-  const notes = new Map<string, FileNote>()
+  const notes = new NotesToWrite()
   const links: IndexEntry[] = []
   let unchanged = 0
   let partial = false
@@ -71,7 +71,7 @@ export async function planCheckout(
     if (found.is === 'equal') {
       unchanged++
       if (entry.type === 'file' && found.state !== undefined)
-        notes.set(entry.path, { blake3: entry.blake3, state: found.state })
+        notes.add(entry.path, { blake3: entry.blake3, state: found.state })
       return
     }
     write.push(entry)
@@ -80,7 +80,7 @@ export async function planCheckout(
   const current = new Set<string>()
   const noting = async function* () {
     for await (const entry of entries) {
-      current.add(entry.path)
+      if (before.size > 0) current.add(entry.path)
       if (entry.type === 'link') links.push(entry)
       yield entry
     }

@@ -9,7 +9,7 @@ import { filesToWrite, TreeWriter } from '../system/tree-writer.ts'
 import { finishCheckout, startCheckout } from './checkout-files.ts'
 import { type CheckoutPlan, planCheckout } from './checkout-plan.ts'
 import { INDEX_FOLDER, RELEASES_FOLDER } from './drive-paths.ts'
-import { type FileNote, readFileNotes, writeFileNotes } from './file-notes.ts'
+import { FileNotes, type NotesToWrite, readFileNotes } from './file-notes.ts'
 import { readCheckoutState } from './folder-release.ts'
 import { LocalFiles } from './local-files.ts'
 import { assertTwinsFit } from './path-twins.ts'
@@ -80,7 +80,7 @@ async function* checkoutWith(
       hints: ['fetch to another folder, or replace what is there with --force'],
     })
   if (state && !state.complete) await sweepTemporaries(folder, pool)
-  const known = state ? await readFileNotes(folder) : new Map()
+  const known = state ? await readFileNotes(folder) : new FileNotes()
   const index = keepSegments(source)
   const local = new LocalFiles(folder, pool, known, options.rehash)
   const plan = await planCheckout(source, index.entries(), folder, state, local, options)
@@ -96,17 +96,16 @@ async function* checkoutWith(
   const texts = await index.texts()
   await startCheckout(folder, source, state, plan, { writer, pool, texts })
   const files = plan.write.filter((entry): entry is FileEntry => entry.type === 'file')
-  const notes = new Map(plan.notes)
   let bytes = 0
   try {
     yield* source.fetch(files, signal)
     for (const path of plan.remove) await removeFile(folder, path)
-    bytes = yield* writeEntries(source, writer, pool, plan.write, notes, signal)
+    bytes = yield* writeEntries(source, writer, pool, plan.write, plan.notes, signal)
   } catch (error) {
     yield { action: 'note', subject: folder, message: `"${folder}" is incomplete` }
     throw error
   }
-  await writeFileNotes(folder, notes)
+  await plan.notes.write(folder)
   await finishCheckout(folder, source, plan, texts)
   const result = {
     folder,
@@ -125,7 +124,7 @@ async function* writeEntries(
   writer: TreeWriter,
   pool: TreePool,
   entries: readonly IndexEntry[],
-  notes: Map<string, FileNote>,
+  notes: NotesToWrite,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WorkRecord, number> {
   const mtime = source.identity.date === null ? new Date() : new Date(source.identity.date)
@@ -149,7 +148,7 @@ async function* writeEntries(
     for (const { entry, state } of written) {
       bytes += entry.size
       count++
-      notes.set(entry.path, { blake3: entry.blake3, state })
+      notes.add(entry.path, { blake3: entry.blake3, state })
     }
     if (Date.now() - shown < PROGRESS_MS) continue
     shown = Date.now()

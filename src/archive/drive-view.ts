@@ -3,6 +3,7 @@ import type Hyperdrive from 'hyperdrive'
 import type { DriveBlob, DriveNode } from 'hyperdrive'
 import { fail } from '../core/errors.ts'
 import { scanBee } from './bee-scan.ts'
+import { BlobGuesses } from './blob-guesses.ts'
 import { decodeBlockMap, MAX_MAP_BLOCKS, type MappedBlock, malformed } from './block-map.ts'
 import { blockFinder } from './block-places.ts'
 import type { Patience } from './patience.ts'
@@ -59,25 +60,25 @@ export class DriveView {
   }
 
   /**
-   * A guess at the entries by path, from one reading of all that is here: newer puts hide older ones, deletions are not
+   * A guess at the blobs by path, from one reading of all that is here: newer puts hide older ones, deletions are not
    * seen. Null when there are more blocks than that, or they cannot be read at once. `whole` when every block is here.
    */
   async guess(mostBlocks: number): Promise<{
-    readonly entries: ReadonlyMap<string, DriveEntry>
+    readonly blobs: BlobGuesses
     readonly whole: boolean
   } | null> {
     const find = this.length > mostBlocks ? null : blockFinder(this.#main.core)
     if (find === null) return null
-    const entries = new Map<string, DriveEntry>()
+    const blobs = new BlobGuesses(this.length)
     let whole = true
     for await (const put of scanBee(find, this.length)) {
       if (put === null) whole = false
       else {
         const entry = entryOf(put)
-        if (entry) entries.set(entry.path, entry)
+        if (entry) blobs.set(entry.path, entry.blob)
       }
     }
-    return { entries, whole }
+    return { blobs, whole }
   }
 
   /**

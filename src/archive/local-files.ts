@@ -6,7 +6,7 @@ import { formatFileState } from '../system/file-state.ts'
 import { parallel } from '../system/parallel.ts'
 import type { Checked } from '../system/tree-check.ts'
 import type { TreePool } from '../system/tree-pool.ts'
-import { type FileNote, isOfDate, sameWriting } from './file-notes.ts'
+import { FileNotes, isOfDate, sameWriting } from './file-notes.ts'
 
 /** What stands in a folder where an entry belongs: nothing, just that, or something else (and what). */
 export type LocalState =
@@ -28,7 +28,7 @@ const NOTHING: ReadonlyMap<string, Dirent> = new Map()
 export class LocalFiles {
   readonly #folder: string
   readonly #pool: TreePool
-  readonly #notes: ReadonlyMap<string, FileNote>
+  readonly #notes: FileNotes
   readonly #rehash: boolean
   readonly #listed = new Map<string, ReadonlyMap<string, Dirent> | 'link'>()
 
@@ -36,12 +36,7 @@ export class LocalFiles {
    * @param notes files that need not be read while they are in the state noted; with `rehash` they are read all the
    * same, and the notes only tell what nobody wrote to.
    */
-  constructor(
-    folder: string,
-    pool: TreePool,
-    notes: ReadonlyMap<string, FileNote> = new Map(),
-    rehash = false,
-  ) {
+  constructor(folder: string, pool: TreePool, notes = new FileNotes(), rehash = false) {
     this.#folder = folder
     this.#pool = pool
     this.#notes = notes

@@ -10,6 +10,7 @@ import { fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
 import type { LocatedFile, ReleaseIdentity } from '../core/release-source.ts'
 import { blake3 } from '../system/blake3.ts'
+import type { BlobGuesses } from './blob-guesses.ts'
 import { blockFinder, type FileBlocks, placesOf } from './block-places.ts'
 import type { ReadLimits } from './bundle.ts'
 import { readIndex } from './content-index.ts'
@@ -24,6 +25,8 @@ import { parseManifest } from './release-manifest.ts'
 
 const READERS_KEPT = 8
 const ENTRIES_KEPT = 100_000
+/** So many files are put in the order of their blocks: a release of a million is no list of that length. */
+const LOCATED_AT_ONCE = 16_384
 /** For fewer entries, looking each one up is cheaper than reading all that was ever put. */
 const WORTH_A_GUESS = 256
 /** So many blocks that were put are read for one entry of the release. */
@@ -50,7 +53,7 @@ export class StoreRelease implements OpenRelease {
   /** Entries that were looked up, by path; so many, and no more. */
   readonly #known = new Map<string, DriveEntry>()
   /** All that was put, by path, read in one go; not checked. */
-  #guessed: ReadonlyMap<string, DriveEntry> | null = null
+  #guessed: BlobGuesses | null = null
   #closed = false
 
   private constructor(
@@ -100,7 +103,7 @@ export class StoreRelease implements OpenRelease {
 
   async segment(hash: string): Promise<string | null> {
     if (!/^[0-9a-f]{64}$/.test(hash)) return null
-    const blob = this.#guessed?.get(segmentPath(hash))?.blob
+    const blob = this.#guessed?.get(segmentPath(hash))
     if (blob && blob.byteLength <= MAX_SEGMENT_BYTES) {
       // What is damaged is read again below, where there are words and peers for it.
       const bytes = await this.#view.small(blob).catch(() => null)
@@ -143,10 +146,13 @@ export class StoreRelease implements OpenRelease {
         yield files.map(file => ({ file, extents: null }))
         return
       }
-      const blocks: FileBlocks[] = []
-      for await (const { file, entry } of this.#entriesOf(view, files))
-        blocks.push({ file, runs: await runsOf(view, file, entry.blob) })
-      yield* placesOf(blocks, find)
+      for (let at = 0; at < files.length; at += LOCATED_AT_ONCE) {
+        const blocks: FileBlocks[] = []
+        const slice = files.slice(at, at + LOCATED_AT_ONCE)
+        for await (const { file, entry } of this.#entriesOf(view, slice))
+          blocks.push({ file, runs: await runsOf(view, file, entry.blob) })
+        yield* placesOf(blocks, find)
+      }
     } finally {
       if (!this.#isKept(view)) await view.close()
     }
@@ -196,7 +202,7 @@ export class StoreRelease implements OpenRelease {
     if (this.#guessed !== null || entries < WORTH_A_GUESS) return
     const guess = await this.#view.guess(entries * BLOCKS_AN_ENTRY)
     // Where blocks are missing, more may come.
-    if (guess?.whole) this.#guessed = guess.entries
+    if (guess?.whole) this.#guessed = guess.blobs
   }
 
   /**
@@ -207,12 +213,12 @@ export class StoreRelease implements OpenRelease {
     this: StoreRelease,
     view: DriveView,
     files: readonly FileEntry[],
-  ): AsyncGenerator<{ readonly file: FileEntry; readonly entry: FileInDrive }> {
+  ): AsyncGenerator<{ readonly file: FileEntry; readonly entry: { readonly blob: DriveBlob } }> {
     await this.#guess()
     const unknown: FileEntry[] = []
     for (const file of files) {
-      const entry = this.#known.get(file.path) ?? this.#guessed?.get(file.path)
-      if (entry && faultOf(entry, file) === null) yield { file, entry: entry as FileInDrive }
+      const blob = this.#known.get(file.path)?.blob ?? this.#guessed?.get(file.path) ?? null
+      if (blob && faultOf(blob, file) === null) yield { file, entry: { blob } }
       else unknown.push(file)
     }
     for await (const { file, entry } of lookUp(view, unknown)) {
@@ -251,13 +257,12 @@ type FileInDrive = DriveEntry & { readonly blob: NonNullable<DriveEntry['blob']>
 
 /** The drive's entry of a file of the index. Throws HASH_MISMATCH when it cannot hold that file. */
 function checked(entry: DriveEntry | null, file: FileEntry): FileInDrive {
-  const fault = faultOf(entry, file)
+  const fault = faultOf(entry?.blob ?? null, file)
   return fault === null ? (entry as FileInDrive) : mismatch(file, fault)
 }
 
-/** Why an entry of the drive cannot hold a file of the index; null when it may. */
-function faultOf(entry: DriveEntry | null, file: FileEntry): string | null {
-  const blob = entry?.blob ?? null
+/** Why a blob of the drive cannot be a file of the index; null when it may. */
+function faultOf(blob: DriveBlob | null, file: FileEntry): string | null {
   if (!blob) return 'is not in the drive'
   return blob.blockMap || blob.byteLength === file.size
     ? null

@@ -37,6 +37,8 @@ const WORTH_A_THREAD_FILES = 256
 const MOST_THREADS = 8
 /** From this size on, one thread reads and writes a file while another hashes it. */
 const PAIR_BYTES = 16 << 20
+/** A heap of this size is plenty: bytes lie outside of it. */
+const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 }
 /** As in tree-ring.mjs: slots, and the words that steer them. */
 const RING_BYTES = 16 * (256 << 10) + 4096
 
@@ -148,6 +150,7 @@ export class TreePool {
   #start(): Thread {
     const worker = new Worker(new URL('./tree-worker.mjs', import.meta.url), {
       workerData: { stop: this.#stop },
+      resourceLimits: LIMITS,
     })
     worker.on('message', answer => this.#settle(answer))
     worker.on('error', error => {

@@ -10,7 +10,7 @@ import { formatFileState } from '../../system/file-state.ts'
 import { enterPhase } from '../../system/phase.ts'
 import { TreeWriter } from '../../system/tree-writer.ts'
 import { MANIFEST_PATH, recordPath, segmentPath } from '../drive-paths.ts'
-import { type FileNote, isOfDate, readFileNotes, sameWriting } from '../file-notes.ts'
+import { type FileNotes, isOfDate, readFileNotes, sameWriting } from '../file-notes.ts'
 import { allSegments } from '../segments.ts'
 
 /** Writes record, manifest and index of a fetched folder again where they are not as the release has them. */
@@ -85,7 +85,7 @@ async function write(
 async function isDamageOnly(
   folder: string,
   entry: IndexEntry,
-  notes: ReadonlyMap<string, FileNote>,
+  notes: FileNotes,
   date: string | null,
 ): Promise<boolean> {
   const stats = await lstat(join(folder, entry.path), { bigint: true }).catch(
