@@ -50,6 +50,8 @@ export const seenFile = z.strictObject({
   scanned: z.int().min(0),
   /** Where each record was put first, by release number. */
   puts: z.record(z.string(), z.int().min(0)),
+  /** Of an own bundle: how many blocks of files it had when its last release was made. */
+  bytes: z.int().min(0).optional(),
   /** What was found rewritten, by release number. */
   faults: z.record(z.string(), z.string()),
   /** Another history that the owner signed: it was not followed. */
@@ -67,6 +69,14 @@ export const seenFile = z.strictObject({
 export type SeenFile = z.infer<typeof seenFile>
 export type SeenFork = NonNullable<SeenFile['fork']>
 
+/** How far a bundle's history went: its newest release, and the lengths of its two cores. */
+export const knownHistory = z.strictObject({
+  release: z.int().min(0),
+  tree: z.int().min(0),
+  bytes: z.int().min(0),
+})
+export type KnownHistory = z.infer<typeof knownHistory>
+
 /**
  * `<home>/bundles/<key>.json`: this home can write the bundle. Its key pair is derived from the home's seed and `id`
  * where it was made here, from `secret` where it was imported.
@@ -76,6 +86,8 @@ const ownBundle = z.strictObject({
   key: bundleKey,
   /** Nothing is written under the key before its whole history was brought here from peers. */
   mustSync: z.literal(true).optional(),
+  /** Of an imported key: nothing is written before this much of the history is here. */
+  atLeast: knownHistory.optional(),
 })
 export const ownBundleFile = z.union([
   ownBundle.extend({ id: z.string().regex(/^[0-9a-f]{32}$/) }),

@@ -77,6 +77,8 @@ export interface Bundle {
    * writing, and `released` releases are here. Until `mayWrite` was called, writing throws SYNC_NEEDED.
    */
   unsynced(released?: number): Promise<SyncReason | null>
+  /** Whether less is here than this home remembers, than came with its key, or than `released` releases. */
+  isBehind(released?: number): Promise<boolean>
   /** Takes over what connected peers have of an own bundle and this store has not. Throws NO_PEER, INTERRUPTED. */
   catchUp(options: { readonly signal?: AbortSignal; readonly timeoutMs: number }): Promise<CaughtUp>
   /** Lets an own bundle be written: it is up to date, or the caller takes the risk. */

@@ -24,6 +24,7 @@ import { DriveView } from './drive-view.ts'
 import { DurableGate } from './durable-gate.ts'
 import { type FoundFork, onFork } from './fork-guard.ts'
 import { History, treeHashAt } from './history.ts'
+import { knownHistory } from './known-history.ts'
 import { Mutex } from './mutex.ts'
 import { type BundleKeys, mustSyncFirst, noteMustSync } from './own-bundles.ts'
 import { catchUpCores, endRecovery, fetchBlocks, isRecovering } from './own-sync.ts'
@@ -227,12 +228,21 @@ export class DriveBundle implements Bundle, PeerView {
   async unsynced(released = 0): Promise<SyncReason | null> {
     if (!this.#keys || this.#writing) return null
     if (await mustSyncFirst(this.#home, this.key)) return 'imported'
-    if (this.drive.core.length < (await this.#seenLength())) return 'store-behind'
-    if (released > 0 && (await this.#released()) < released) return 'store-behind'
+    if (await this.isBehind(released)) return 'store-behind'
     const stopped =
       this.#cores().some(isRecovering) ||
       (await lastWrite(this.#home, this.key)) === 'machine-stopped'
     return stopped ? 'machine-stopped' : null
+  }
+
+  async isBehind(released = 0): Promise<boolean> {
+    const known = await knownHistory(this.#home, this.key)
+    const [tree = 0, bytes = 0] = this.#cores().map(core => core.length)
+    if (tree < known.tree || bytes < known.bytes) return true
+    // A history that is long enough has the releases that it had; one that came with a key is counted.
+    const imported = await mustSyncFirst(this.#home, this.key)
+    const least = Math.max(imported ? known.release : 0, released)
+    return least > 0 && (await this.#released()) < least
   }
 
   async catchUp(options: { signal?: AbortSignal; timeoutMs: number }): Promise<CaughtUp> {
@@ -241,11 +251,11 @@ export class DriveBundle implements Bundle, PeerView {
     const reason = await this.unsynced()
     const blobs = (await this.drive.getBlobs())?.core
     const { core } = this.drive
-    const known = await this.#seenLength()
+    const known = await knownHistory(this.#home, this.key)
     await catchUpCores(blobs ? [core, blobs] : [core], patience, {
       deadline: performance.now() + timeoutMs,
       settleMs: SETTLE_MS,
-      enough: () => core.length >= known,
+      enough: () => core.length >= known.tree && (!blobs || blobs.length >= known.bytes),
     })
     await fetchBlocks(core, 0, core.length, patience)
     if (blobs && reason === 'imported') await this.#fetchOwnFiles(blobs, patience)
@@ -290,12 +300,6 @@ export class DriveBundle implements Bundle, PeerView {
     } finally {
       await view.close()
     }
-  }
-
-  /** How long the history was that this home saw. */
-  async #seenLength(): Promise<number> {
-    const { scanned, releases } = await readSeen(this.#home, this.key)
-    return Math.max(scanned, ...releases.map(one => one.driveVersion + 1))
   }
 
   /** Before each write of ours: the first makes sure that it continues the history that peers have. */
@@ -354,7 +358,7 @@ export class DriveBundle implements Bundle, PeerView {
     const puts = { ...seen.puts, [record.release]: record.driveVersion }
     const ours = whole && record.driveVersion >= length
     const after = ours ? { ...seen, scanned: this.drive.core.length, puts } : seen
-    await this.#remember({ seen: after }, [record], limits, name)
+    await this.#remember({ seen: after }, [record], limits, name, this.drive.blobs?.core.length)
   }
 
   /** Keeps what was scanned and which releases were found good. */
@@ -363,6 +367,7 @@ export class DriveBundle implements Bundle, PeerView {
     good: readonly ReleaseRecord[],
     limits: ReadLimits,
     name?: string,
+    bytes?: number,
   ): Promise<void> {
     const { core } = this.drive
     const patience = new Patience(this, limits)
@@ -387,6 +392,7 @@ export class DriveBundle implements Bundle, PeerView {
         const seen = { key, fork: core.fork, release, contentHash, driveVersion, treeHash }
         after = withRelease(after, { ...seen, ...(tag === undefined ? {} : { tag }) }, name)
       })
+      if (bytes !== undefined) after = { ...after, bytes }
       await writeSeen(this.#home, before, after)
     } finally {
       unlock()

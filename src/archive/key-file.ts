@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto'
+import type { KnownHistory } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import { isKey } from '../core/reference.ts'
 import { blake3 } from '../system/blake3.ts'
@@ -9,6 +10,8 @@ export interface BundleSecret {
   readonly key: string
   /** 32 bytes, of which the key pair is made. */
   readonly secret: Buffer
+  /** How far the history went when the key was saved; null when the file does not say. */
+  readonly known: KnownHistory | null
 }
 
 const TITLE = 'repro-key-v1'
@@ -18,14 +21,19 @@ const MAX_BYTES = 10_000
 
 /**
  * The text of a key file (docs/format/key-file.md): a warning for people, the key, its secret (with a passphrase:
- * AES-256-GCM under a key by scrypt), and a checksum over both.
+ * AES-256-GCM under a key by scrypt), how far its history goes, and a checksum over all.
  */
-export function formatKeyFile({ key, secret }: BundleSecret, passphrase: string | null): string {
+export function formatKeyFile(
+  { key, secret, known }: BundleSecret,
+  passphrase: string | null,
+): string {
+  const history = known && `history: ${known.release} ${known.tree} ${known.bytes}`
   const lines = [
     `key: ${key}`,
+    ...(history === null ? [] : [history]),
     passphrase === null
       ? `secret: ${secret.toString('hex')}`
-      : `sealed: ${seal(key, secret, passphrase).toString('hex')}`,
+      : `sealed: ${seal(aboutOf(key, history), secret, passphrase).toString('hex')}`,
   ]
   return [
     ...WARNING.map(line => `# ${line}`.trimEnd()),
@@ -52,40 +60,63 @@ export function isSealedKeyFile(text: string): boolean {
 
 /** The key and secret of a key file, proven to belong together. Throws KEY_INVALID. */
 export async function parseKeyFile(text: string, passphrase: string | null): Promise<BundleSecret> {
-  const { key, sealed, bytes } = parse(text)
+  const { key, known, about, sealed, bytes } = parse(text)
   if (sealed && passphrase === null)
     fail('KEY_INVALID', 'the key file is sealed with a passphrase, and none was given', {
       hints: ['type it when asked at a terminal, or give it with --passphrase-file'],
     })
-  const secret = sealed ? open(key, bytes, passphrase!) : bytes
+  const secret = sealed ? open(about, bytes, passphrase!) : bytes
   if (secret.length !== 32 || (await keyOfSecret(secret)) !== key)
     fail('KEY_INVALID', `the secret in the key file is not that of "${key}"`, { hints: OTHER_COPY })
-  return { key, secret }
+  return { key, secret, known }
 }
 
-function parse(text: string): { key: string; sealed: boolean; bytes: Buffer } {
+interface KeyFile {
+  readonly key: string
+  readonly known: KnownHistory | null
+  /** What a sealed secret is bound to. */
+  readonly about: string
+  readonly sealed: boolean
+  readonly bytes: Buffer
+}
+
+function parse(text: string): KeyFile {
   if (text.length > MAX_BYTES) fail('KEY_INVALID', 'this is no key file: it is too large')
   const lines = text
     .split(/\r?\n/)
     .map(line => line.trim())
     .filter(line => line !== '' && !line.startsWith('#'))
-  const [title, first = '', second = '', sum = ''] = lines
+  const [title, first = '', ...rest] = lines
+  const history = rest[0]?.startsWith('history: ') ? rest[0] : null
+  const [second = '', sum = '', ...more] = history === null ? rest : rest.slice(1)
   if (title !== TITLE)
     fail('KEY_INVALID', `this is no key file: the line "${TITLE}" is missing`, {
       hints: ['give the file that repro key export wrote'],
     })
   const key = /^key: (\S+)$/.exec(first)?.[1]
   const [, kind, hex] = /^(secret|sealed): ([0-9a-f]+)$/.exec(second) ?? []
-  if (key === undefined || !isKey(key) || hex === undefined || lines.length !== 4)
+  const known = history === null ? null : knownOf(history)
+  if (key === undefined || !isKey(key) || !hex || known === undefined || more.length > 0)
     fail('KEY_INVALID', 'the key file is damaged: a line is missing or changed', {
       hints: OTHER_COPY,
     })
-  if (sum !== `checksum: ${checksum([first, second])}`)
+  if (sum !== `checksum: ${checksum(lines.slice(1, -1))}`)
     fail('KEY_INVALID', 'the key file is damaged: its checksum is not that of its lines', {
       hints: OTHER_COPY,
     })
-  return { key, sealed: kind === 'sealed', bytes: Buffer.from(hex, 'hex') }
+  const about = aboutOf(key, history)
+  return { key, known, about, sealed: kind === 'sealed', bytes: Buffer.from(hex, 'hex') }
 }
+
+/** Undefined for a line that is none of ours. */
+function knownOf(line: string): KnownHistory | undefined {
+  const [, release, tree, bytes] = /^history: (\d{1,15}) (\d{1,15}) (\d{1,15})$/.exec(line) ?? []
+  if (bytes === undefined) return undefined
+  return { release: Number(release), tree: Number(tree), bytes: Number(bytes) }
+}
+
+const aboutOf = (key: string, history: string | null) =>
+  history === null ? key : `${key}\n${history}`
 
 const OTHER_COPY = ['use another copy of the file']
 
@@ -98,16 +129,16 @@ const SALT = 16
 const NONCE = 12
 const TAG = 16
 
-/** Salt, nonce, encrypted secret, tag. The key is authenticated with it. */
-function seal(key: string, secret: Buffer, passphrase: string): Buffer {
+/** Salt, nonce, encrypted secret, tag. `about` is authenticated with it. */
+function seal(about: string, secret: Buffer, passphrase: string): Buffer {
   const [salt, nonce] = [randomBytes(SALT), randomBytes(NONCE)]
   const cipher = createCipheriv('aes-256-gcm', stretch(passphrase, salt), nonce)
-  cipher.setAAD(Buffer.from(key))
+  cipher.setAAD(Buffer.from(about))
   const body = Buffer.concat([cipher.update(secret), cipher.final()])
   return Buffer.concat([salt, nonce, body, cipher.getAuthTag()])
 }
 
-function open(key: string, sealed: Buffer, passphrase: string): Buffer {
+function open(about: string, sealed: Buffer, passphrase: string): Buffer {
   if (sealed.length !== SALT + NONCE + 32 + TAG)
     fail('KEY_INVALID', 'the key file is damaged: its sealed part has another length')
   const nonce = sealed.subarray(SALT, SALT + NONCE)
@@ -116,7 +147,7 @@ function open(key: string, sealed: Buffer, passphrase: string): Buffer {
     stretch(passphrase, sealed.subarray(0, SALT)),
     nonce,
   )
-  cipher.setAAD(Buffer.from(key))
+  cipher.setAAD(Buffer.from(about))
   cipher.setAuthTag(sealed.subarray(-TAG))
   try {
     return Buffer.concat([cipher.update(sealed.subarray(SALT + NONCE, -TAG)), cipher.final()])

@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyPair } from 'hypercore'
-import { FORMAT, type OwnBundleFile, ownBundleFile } from '../../schemas/index.ts'
+import {
+  FORMAT,
+  type KnownHistory,
+  type OwnBundleFile,
+  ownBundleFile,
+} from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import { formatKey, isKey } from '../core/reference.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
@@ -33,11 +38,18 @@ export async function keyOfSecret(secret: Buffer): Promise<string> {
   return formatKey(await keyOfCoreManifest(keysOf(secret).coreManifest))
 }
 
-/** Makes a bundle that another home made writable here. Nothing is written to it before it was synced. */
-export async function adoptOwnBundle(home: string, secret: Buffer): Promise<string> {
+/**
+ * Makes a bundle that another home made writable here. Nothing is written to it before it was synced, and peers gave
+ * `atLeast` so much of its history.
+ */
+export async function adoptOwnBundle(
+  home: string,
+  secret: Buffer,
+  atLeast: KnownHistory | null = null,
+): Promise<string> {
   const key = await keyOfSecret(secret)
   const file = { format: FORMAT, key, secret: secret.toString('hex'), mustSync: true } as const
-  await writeOwnBundle(home, file)
+  await writeOwnBundle(home, atLeast === null ? file : { ...file, atLeast })
   return key
 }
 
@@ -52,12 +64,17 @@ export async function mustSyncFirst(home: string, key: string): Promise<boolean>
   return (await readOwnBundleFile(home, key))?.mustSync === true
 }
 
+/** How much of the history must be here before anything is written under an imported key; null when that was not told. */
+export async function readAtLeast(home: string, key: string): Promise<KnownHistory | null> {
+  return (await readOwnBundleFile(home, key))?.atLeast ?? null
+}
+
 /** Notes, durably, that the history must (not any more) come from peers before anything is written. */
 export async function noteMustSync(home: string, key: string, mustSync: boolean): Promise<void> {
   const file = await readOwnBundleFile(home, key)
   if (file === null || (file.mustSync === true) === mustSync) return
-  const { mustSync: _, ...rest } = file
-  await writeOwnBundle(home, mustSync ? { ...rest, mustSync } : rest)
+  const { mustSync: _, atLeast: _known, ...rest } = file
+  await writeOwnBundle(home, mustSync ? { ...file, mustSync } : rest)
 }
 
 /** Forgets the key of a bundle: who has no copy of it can never write to the bundle again. */

@@ -51,9 +51,14 @@ export async function* syncOwn(
     const left = Math.max(2000, deadline - performance.now())
     const caughtUp = await takeOver(bundle, left, signal)
     // A peer that said it has more and does not give it is a sign of something newer.
-    if (caughtUp === null || (await isBehind(bundle, released))) throw syncNeeded(subject, reason)
+    if (caughtUp === null) throw syncNeeded(subject, reason)
+    if (await bundle.isBehind(released)) throw syncNeeded(subject, 'store-behind')
     const message = describeCaughtUp(caughtUp)
-    yield { action: 'note', subject, message, peers: caughtUp.peers }
+    const lonely = reason !== 'machine-stopped' && caughtUp.peers === 1
+    const hints = [
+      'if others share the bundle, stop now and name them too: one peer may have an old state',
+    ]
+    yield { action: 'note', subject, message, peers: caughtUp.peers, ...(lonely ? { hints } : {}) }
     return await bundle.mayWrite()
   }
   if (reason !== 'machine-stopped') throw syncNeeded(subject, reason)
@@ -75,9 +80,4 @@ async function takeOver(bundle: Bundle, timeoutMs: number, signal: AbortSignal |
     if (isMissing(error)) return null
     throw error
   }
-}
-
-/** True while the store has less than this home saw or the caller knows of. */
-async function isBehind(bundle: Bundle, released: number): Promise<boolean> {
-  return (await bundle.unsynced(released)) === 'store-behind'
 }

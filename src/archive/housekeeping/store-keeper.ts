@@ -6,7 +6,7 @@ import { fail } from '../../core/errors.ts'
 import type { BundleUsage, Dropped, KeepRule } from '../../core/housekeeping.ts'
 import type { Seed } from '../../system/seed.ts'
 import { CorestoreBundles } from '../corestore-bundles.ts'
-import { forgetOwnBundle, noteMustSync } from '../own-bundles.ts'
+import { forgetOwnBundle, isOwnBundle, noteMustSync } from '../own-bundles.ts'
 import type { BundleStore } from '../store.ts'
 import { clearAll, clearOthers } from './clear-blocks.ts'
 import { compactStore } from './compact-store.ts'
@@ -90,7 +90,9 @@ export class StoreKeeper {
     this.#last.push(async () => {
       await rm(join(this.#home, 'blocks', `${key}.idx`), { force: true })
       await rm(join(this.#home, 'repairs', `${key}.json`), { force: true })
-      await rm(join(this.#home, 'seen', `${key}.json`), { force: true })
+      // Who may write again must know how far the history went: peers may have less of it.
+      const keyStays = !withKey && (await isOwnBundle(this.#home, key))
+      if (!keyStays) await rm(join(this.#home, 'seen', `${key}.json`), { force: true })
       if (withKey) await forgetOwnBundle(this.#home, key)
     })
     return usage.storedBytes

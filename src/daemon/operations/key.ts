@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { link, open, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { formatKeyFile, isSealedKeyFile, parseKeyFile } from '../../archive/key-file.ts'
+import { knownHistory } from '../../archive/known-history.ts'
 import { adoptOwnBundle, isOwnBundle, readOwnSecret } from '../../archive/own-bundles.ts'
 import { asReproError, fail } from '../../core/errors.ts'
 import type { Settings } from '../../core/settings.ts'
@@ -37,13 +38,14 @@ export async function exportKey(
     fail('KEY_NOT_WRITABLE', `this home cannot write to "${key}": it has no key to export`, {
       hints: ['export it in the home that made the bundle'],
     })
-  await writeNew(resolve(file), formatKeyFile({ key, secret }, passphrase))
+  const known = await knownHistory(settings.home, key)
+  await writeNew(resolve(file), formatKeyFile({ key, secret, known }, passphrase))
   return { key, file: resolve(file), sealed: passphrase !== null }
 }
 
 /**
  * Makes the bundle of a key file writable in this home. It is marked: before anything is written under the key, its
- * whole history is fetched from peers. Throws KEY_INVALID, READ_FAILED. `askPassphrase` is asked only for a sealed file.
+ * whole history is fetched from peers, and at least what was known when the key was saved. Throws KEY_INVALID, READ_FAILED. `askPassphrase` is asked only for a sealed file.
  */
 export async function importKey(
   settings: Settings,
@@ -52,9 +54,9 @@ export async function importKey(
 ): Promise<KeyImport> {
   const text = await readKeyFile(file)
   const passphrase = isSealedKeyFile(text) ? await askPassphrase() : null
-  const { key, secret } = await parseKeyFile(text, passphrase)
+  const { key, secret, known } = await parseKeyFile(text, passphrase)
   if (await isOwnBundle(settings.home, key)) return { key, imported: false }
-  await adoptOwnBundle(settings.home, secret)
+  await adoptOwnBundle(settings.home, secret, known)
   return { key, imported: true }
 }
 
