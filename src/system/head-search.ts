@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { headHolds } from './head-search.mjs'
+import { createHeadSearch, type HeadForm } from './head-search.mjs'
 
 const JOB_FILES = 128
 const INLINE_JOB_FILES = 16
@@ -10,12 +10,12 @@ const WORTH_A_THREAD_FILES = 1024
 const MAX_THREADS = 8
 
 /**
- * Which of the files hold `form` in the first MiB: their places in `paths`, sorted. What is no text (a NUL byte in the first
+ * Which of the files hold the form in the first MiB: their places in `paths`, sorted. What is no text (a NUL byte in the first
  * 8 KiB), and what cannot be read, holds nothing. Many files are read in threads.
  */
 export async function searchHeads(
   paths: readonly string[],
-  form: RegExp,
+  what: HeadForm,
   signal?: AbortSignal,
 ): Promise<number[]> {
   const inline = paths.length < WORTH_A_THREAD_FILES
@@ -28,14 +28,15 @@ export async function searchHeads(
     }
   }
   if (inline) {
+    const holds = createHeadSearch(what)
     await work(async part => {
       await setImmediate()
-      return [...part.keys()].filter(i => headHolds(part[i]!, form))
+      return [...part.keys()].filter(i => holds(part[i]!))
     })
   } else {
     const threads = Array.from(
       { length: Math.min(availableParallelism(), MAX_THREADS) },
-      () => new SearchThread(form),
+      () => new SearchThread(what),
     )
     try {
       await Promise.all(threads.map(thread => work(part => thread.search(part))))
@@ -56,9 +57,9 @@ class SearchThread {
   #settle: { resolve(found: readonly number[]): void; reject(error: unknown): void } | null = null
   #broken: unknown = null
 
-  constructor(form: RegExp) {
+  constructor(what: HeadForm) {
     this.#worker = new Worker(new URL('./head-search-worker.mjs', import.meta.url), {
-      workerData: form,
+      workerData: what,
     })
     this.#worker.on('message', ({ found }: { found: readonly number[] }) => {
       this.#settle?.resolve(found)

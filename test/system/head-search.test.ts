@@ -2,6 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { searchHeads } from '../../src/system/head-search.ts'
+import { createQuadScan, type Quad } from '../../src/system/quad-scan.mjs'
 import { scratch } from '../helpers/cli.ts'
 
 /** So many files; those with the number in `texts` hold that. */
@@ -31,7 +32,14 @@ describe('searchHeads', () => {
     ['many files, in threads', 1500],
   ])('finds a form in the first MiB of text: %s', async (_, count) => {
     const paths = filesOf(count, { ...texts, [count - 1]: 'needle' })
-    expect(await searchHeads(paths, /^.*needle$/m)).toEqual([1, 2, 4, 6, count - 1])
+    for (const quads of [[], [['n', 'aeiou', 'e', 'd']], [['e', 'd', 'l', 'e']]] as const)
+      expect(await searchHeads(paths, { form: /^.*needle$/m, quads })).toEqual([
+        1,
+        2,
+        4,
+        6,
+        count - 1,
+      ])
   })
 
   it('finds nothing in what cannot be read', async () => {
@@ -40,11 +48,37 @@ describe('searchHeads', () => {
     writeFileSync(join(folder, 'f'), 'needle')
     symlinkSync('f', join(folder, 'l'))
     const paths = ['d', 'f', 'l', 'gone'].map(name => join(folder, name))
-    expect(await searchHeads(paths, /needle/)).toEqual([1])
+    expect(await searchHeads(paths, { form: /needle/, quads: [['n', 'e', 'e', 'd']] })).toEqual([1])
   })
 
   it('stops when asked to', async () => {
     const paths = filesOf(1100, {})
-    await expect(searchHeads(paths, /x/, AbortSignal.abort())).rejects.toThrow(/abort/i)
+    await expect(searchHeads(paths, { form: /x/, quads: [] }, AbortSignal.abort())).rejects.toThrow(
+      /abort/i,
+    )
+  })
+})
+
+describe('createQuadScan', () => {
+  it('misses nothing, at any place, and passes most of what has none', () => {
+    const quads: Quad[] = Array.from({ length: 13 }, (_, i) => {
+      const [a, b] = [String.fromCharCode(65 + i), String.fromCharCode(128 + 9 * i)]
+      return [a, `${b}\xff`, '-', '0123456789']
+    })
+    const scan = createQuadScan(quads, 4096)!
+    const hit = (text: string, length = text.length) => {
+      scan.bytes.write(text, 'latin1')
+      return scan.mayHold(length)
+    }
+    for (const [i, [a, b]] of quads.entries())
+      for (let at = 0; at < 70; at++) {
+        const rest = '.'.repeat((7 * i) % 33)
+        expect(hit(`${'.'.repeat(at)}${a}${b[i % 2]}-${i % 10}${rest}`)).toBe(true)
+      }
+    expect(hit('.'.repeat(4096))).toBe(false)
+    expect(hit(`${'.'.repeat(4092)}A\xff-7`)).toBe(true)
+    expect(hit('A\xff-7'.padEnd(200, '.'), 3)).toBe(false)
+    const words = 'it was a bright cold day in april, and the clocks were striking 13 '
+    expect(hit(words.repeat(60))).toBe(false)
   })
 })
