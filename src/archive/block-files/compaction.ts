@@ -5,13 +5,16 @@ import { type StoredEntry, scanBlocks } from './block-scan.ts'
 import { blockFile, syncFolder } from './block-writer.ts'
 import type { PendingBlock } from './new-block.ts'
 import { decodeValue, type Pointer } from './stored-value.ts'
-import { measureFiles } from './usage.ts'
+import { type FileUsage, measureFiles } from './usage.ts'
 
 const BATCH_BYTES = 16 * 1024 * 1024
+const PASS_BYTES = 256 * 1024 * 1024
 
 export interface CompactOptions {
   /** A block file is rewritten when at least this share of it is dead; 0.5. */
   readonly deadShare?: number
+  /** So much is written again before the files it comes from are removed, at least one file's; 256 MiB. */
+  readonly passBytes?: number
   readonly signal?: AbortSignal
 }
 
@@ -42,13 +45,13 @@ export interface CompactRoom {
 }
 
 /**
- * Rewrites the live blocks of files that are mostly dead at the end of the newest file, removes
- * those files. A kill at any time loses nothing: a file
+ * Rewrites the live blocks of files that are mostly dead at the end of the newest file, and removes
+ * those files, some at a time, so that a disk that is nearly full has room for it. A kill at any time loses nothing: a file
  * goes only when the new pointers are durable, and what was half done is dead bytes for the next one.
  */
 export async function compactBlocks(
   room: CompactRoom,
-  { deadShare = 0.5, signal }: CompactOptions,
+  { deadShare = 0.5, passBytes = PASS_BYTES, signal }: CompactOptions,
 ): Promise<CompactResult> {
   const { db, folder } = room
   const before = await measureFiles(db, await room.countDataPointers(), folder)
@@ -56,13 +59,38 @@ export async function compactBlocks(
   if (dead.some(one => one.id === room.newest())) await room.roll()
   // from here on nothing is appended to these files; what is unsettled may still get a pointer
   const going = new Map(dead.filter(one => !room.isUnsettled(one.id)).map(one => [one.id, one]))
-  const movedBytes = going.size > 0 ? await moveLive(room, going, signal) : 0
-  await db.flush()
-  for (const id of going.keys())
-    await room.retire(id, () => rm(blockFile(folder, id), { force: true }))
-  if (going.size > 0) await syncFolder(folder)
-  const sizes = [...going.values()].reduce((all, one) => all + one.size, 0)
-  return { files: going.size, freedBytes: sizes - movedBytes, movedBytes }
+  const result = { files: 0, freedBytes: 0, movedBytes: 0 }
+  for (const pass of passesOf(going, passBytes)) {
+    const movedBytes = await moveLive(room, pass, signal)
+    await db.flush()
+    for (const [id, { size }] of pass) {
+      await room.retire(id, () => rm(blockFile(folder, id), { force: true }))
+      result.freedBytes += size
+    }
+    await syncFolder(folder)
+    result.files += pass.size
+    result.movedBytes += movedBytes
+    result.freedBytes -= movedBytes
+  }
+  return result
+}
+
+/** The deadest files first, so many at once that little disk is needed besides: each pass reads all pointers. */
+function passesOf(
+  going: ReadonlyMap<number, FileUsage>,
+  passBytes: number,
+): Map<number, FileUsage>[] {
+  const passes: Map<number, FileUsage>[] = []
+  let live = Number.POSITIVE_INFINITY
+  for (const [id, file] of [...going].sort(([, a], [, b]) => a.live - b.live)) {
+    if (live + file.live > passBytes) {
+      passes.push(new Map())
+      live = 0
+    }
+    passes.at(-1)!.set(id, file)
+    live += file.live
+  }
+  return passes
 }
 
 /** A file with a block that cannot be read is taken out of `going`: it stays. */

@@ -262,6 +262,26 @@ describe('the switch', () => {
 })
 
 describe('compaction', () => {
+  test('removes files as it goes, so that a disk that is nearly full has room', async () => {
+    const { folder, store, files } = await openOurs(undefined, { fileBytes: 200_000 })
+    const core = await openCore(store)
+    const blocks = Array.from({ length: 40 }, () => randomBytes(50_000))
+    for (const block of blocks) await core.append([block])
+    for (let i = 0; i < 40; i++) if (i % 4 !== 0) await core.clear(i, i + 1)
+    const before = await bytesOutside(folder)
+    let moves = 0
+    const signal = {
+      throwIfAborted: () => {
+        moves++
+        if (moves === 6) throw new Error('enough')
+      },
+    } as AbortSignal
+    await expect(files.compact({ passBytes: 1, signal })).rejects.toThrow('enough')
+    expect(await bytesOutside(folder)).toBeLessThanOrEqual(before - 5 * 150_000)
+    await files.compact({ passBytes: 100_000 })
+    for (let i = 0; i < 40; i += 4) expect(await core.get(i)).toEqual(blocks[i])
+  })
+
   test('gives back what was cleared, and what no block names', async () => {
     const { folder, store, files } = await openOurs(undefined, { fileBytes: 1_000_000 })
     const core = await openCore(store)
