@@ -24,17 +24,9 @@ const TSC = 'node_modules/typescript/bin/tsc'
 if (args.has('--if-source') && !(existsSync('src/index.ts') && existsSync(TSC))) process.exit(0)
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-/** Packages with native parts, and CommonJS ones that find their files at run time, stay outside of the bundle. */
-const OUTSIDE = [
-  '@napi-rs/*',
-  'hyper*',
-  'corestore',
-  '@hyperswarm/*',
-  'b4a',
-  'sodium-*',
-  'udx-native',
-  'rocksdb-native',
-]
+/** Packages that find their own files at run time: native parts, and what is seldom needed and takes long to read. */
+const OUTSIDE = ['@napi-rs/*', 're2js']
+const NATIVE = /^(?:(?:sodium|udx|rocksdb|quickbit|simdle|rabin)-native|fs-native-extensions)$/
 /** Everything is made here first, so that a failed build leaves the old one and two builds do not mix. */
 const fresh = `dist.${process.pid}.tmp`
 
@@ -69,7 +61,7 @@ async function buildCommand() {
       js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
     },
     chunkNames: 'chunk-[hash]',
-    plugins: [englishOnly],
+    plugins: [englishOnly, nativeOutside],
   })
   for (const path of workers()) copyFileSync(path, join(fresh, 'cli', basename(path)))
   chmodSync(join(fresh, 'cli/repro.js'), 0o755)
@@ -84,6 +76,40 @@ const englishOnly = {
       loader: 'js',
     }))
   },
+}
+
+/**
+ * Packages with native parts stay where they are installed, which need not be beside ours: each is asked of the package
+ * that depends on it, from one to the next as npm laid them out.
+ */
+const nativeOutside = {
+  name: 'native-outside',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: NATIVE }, ({ path }) => ({ path, namespace: 'native' }))
+    onLoad({ filter: /.*/, namespace: 'native' }, ({ path }) => ({
+      contents: `module.exports = ${JSON.stringify(dependents(path))}.reduce((from, name) => __cr(from.resolve(name)), require)('${path}')`,
+      loader: 'js',
+    }))
+  },
+}
+
+/** The packages from ours to one that depends on `name`: the first of ours is a dependency of this package. */
+function dependents(name) {
+  const open = [{ chain: [], folder: root }]
+  const seen = new Set()
+  for (const { chain, folder } of open) {
+    const own = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const dependencies = { ...own.dependencies, ...own.optionalDependencies }
+    if (name in dependencies) return chain
+    for (const next of Object.keys(dependencies)) {
+      const found = [join(folder, 'node_modules', next), join(root, 'node_modules', next)]
+      const path = found.find(one => existsSync(join(one, 'package.json')))
+      if (path === undefined || seen.has(path)) continue
+      seen.add(path)
+      open.push({ chain: [...chain, next], folder: path })
+    }
+  }
+  throw new Error(`no dependency asks for ${name}`)
 }
 
 /** Plain modules that are started as threads, and what they import: they are found beside the file that starts them. */

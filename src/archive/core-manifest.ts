@@ -1,5 +1,5 @@
-import { blake2b } from 'hash-wasm'
 import { fail } from '../core/errors.ts'
+import { blake2b256 } from '../system/blake2b.ts'
 
 /**
  * The key proof without Hypercore (docs/format/release.md): the key of a bundle is the BLAKE2b-256 of
@@ -37,7 +37,7 @@ export function signerOf(coreManifest: string): string {
 /** The bundle key (32 bytes) that a core manifest (hex) proves. */
 export async function keyOfCoreManifest(coreManifest: string): Promise<Buffer> {
   const bytes = Buffer.from(MANIFEST_NAMESPACE + coreManifest, 'hex')
-  return Buffer.from(await blake2b(bytes, 256), 'hex')
+  return await blake2b256(bytes)
 }
 
 function unsupported(what: string): never {

@@ -226,3 +226,11 @@ declare module 'corestore' {
     watch(listener: (core: object) => void): void
   }
 }
+
+declare module 'hypercore-crypto' {
+  const crypto: {
+    /** The hash of a block as a leaf of the tree. */
+    data(bytes: Buffer): Buffer
+  }
+  export default crypto
+}

@@ -1,5 +1,14 @@
-import { RE2JS } from 're2js'
+import { createRequire } from 'node:module'
+import type { RE2JS } from 're2js'
 import { fail } from './errors.ts'
+
+/** Loaded with the first pattern: most manifests have none, and its tables take long. */
+let engine: typeof RE2JS | null = null
+
+function re2(): typeof RE2JS {
+  engine ??= (createRequire(import.meta.url)('re2js') as { RE2JS: typeof RE2JS }).RE2JS
+  return engine
+}
 
 /** A pattern of a stranger's manifest (`ignore:`, `pattern:`), matched in time linear in the text. */
 export interface LinePattern {
@@ -16,7 +25,7 @@ const MAX_PROGRAM = 1000
 /** Why `text` is no pattern in RE2 syntax (no look-around, no back references) of bounded size, or null when it is one. */
 export function linePatternFault(text: string): string | null {
   try {
-    const size = RE2JS.compile(text).programSize()
+    const size = re2().compile(text).programSize()
     return size <= MAX_PROGRAM ? null : `it is too large: use smaller counts than it has in {}`
   } catch (error) {
     return (error as Error).message.replace(/^error parsing regexp: /, '')
@@ -30,7 +39,7 @@ export function compileLinePattern(text: string): LinePattern {
     fail('MANIFEST_INVALID', `"${text}" is no pattern of linear time: ${fault}`, {
       hints: ['use RE2 syntax: no look-around, no back references'],
     })
-  const compiled = RE2JS.compile(text)
+  const compiled = re2().compile(text)
   return {
     text,
     finds: line => compiled.test(line),

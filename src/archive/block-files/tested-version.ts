@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import crypto from 'hypercore-crypto'
 
 /** The one version of hypercore-storage that block files are laid under and tested with. */
 export const TESTED_STORAGE = '3.3.1'
@@ -6,24 +7,17 @@ export const TESTED_STORAGE = '3.3.1'
 /** The one version of hypercore-crypto whose leaf hashes may come from elsewhere. */
 export const TESTED_CRYPTO = '3.7.0'
 
-interface HypercoreCrypto {
-  /** The hash of a block as a leaf of the tree. */
-  data(bytes: Buffer): Buffer
-}
-
 const require = createRequire(import.meta.url)
 
 export function installedStorage(): string {
-  return versionOf(require, 'hypercore-storage')
+  return versionOf('hypercore-storage')
 }
 
-/** The module that Hypercore hashes with, itself. */
-export function cryptoOfHypercore(): { crypto: HypercoreCrypto; version: string } {
-  const inHypercore = createRequire(require.resolve('hypercore'))
-  const crypto = inHypercore('hypercore-crypto') as HypercoreCrypto
-  return { crypto, version: versionOf(inHypercore, 'hypercore-crypto') }
+/** The module that Hypercore hashes with, itself: both pin it, and the command is built of one. */
+export function cryptoOfHypercore(): { crypto: typeof crypto; version: string } {
+  return { crypto, version: versionOf('hypercore-crypto') }
 }
 
-function versionOf(from: NodeJS.Require, name: string): string {
-  return (from(`${name}/package.json`) as { version: string }).version
+function versionOf(name: string): string {
+  return (require(`${name}/package.json`) as { version: string }).version
 }
