@@ -160,11 +160,7 @@ export async function* readIndex(
   const total = { entries: 0, bytes: 0, files: 0, last: null as string | null }
   for await (const entries of walk(root.blake3, null, read, prefix, 0)) {
     for (const entry of entries) {
-      if (total.last !== null && comparePaths(total.last, entry.path) >= 0)
-        invalid(`"${entry.path}" is out of order`)
-      total.last = entry.path
-      total.entries++
-      total.bytes += sizeOf(entry)
+      count(entry, total)
       if (entry.type === 'file') total.files++
       if (prefix === undefined || covers(prefix, entry.path)) yield entry
     }
@@ -172,6 +168,70 @@ export async function* readIndex(
   if (prefix !== undefined) return
   if (total.entries !== root.entries || total.bytes !== root.bytes || total.files !== root.files)
     invalid('its totals are not those the manifest gives')
+}
+
+function count(
+  entry: IndexEntry,
+  total: { entries: number; bytes: number; last: string | null },
+): void {
+  if (total.last !== null && comparePaths(total.last, entry.path) >= 0)
+    invalid(`"${entry.path}" is out of order`)
+  total.last = entry.path
+  total.entries++
+  total.bytes += sizeOf(entry)
+}
+
+/**
+ * Cuts an index into parts of at most about `most` entries, in order; together they hold what the manifest says.
+ * Null when its lists do not tell so: `readIndex` says then what is wrong, if something is. Throws as `readIndex`.
+ */
+export async function indexParts(
+  root: IndexRoot,
+  read: SegmentReader,
+  most: number,
+): Promise<readonly SegmentLine[] | null> {
+  let parts = linesOnly(await readSegment(root.blake3, read))
+  for (let level = 1; parts?.some(part => part.entries > most); level++) {
+    if (level > MAX_LEVELS) return null
+    const finer: SegmentLine[] = []
+    for (const part of parts) {
+      const lines: readonly SegmentLine[] | null =
+        part.entries > most ? linesOnly(await readSegment(part.segment, read)) : [part]
+      if (!lines || lines[0]!.first !== part.first || lines.at(-1)!.last !== part.last) return null
+      finer.push(...lines)
+    }
+    parts = finer
+  }
+  if (!parts) return null
+  const total = { entries: 0, bytes: 0 }
+  for (const [i, { first, entries, bytes }] of parts.entries()) {
+    if (i > 0 && comparePaths(parts[i - 1]!.last, first) >= 0) return null
+    total.entries += entries
+    total.bytes += bytes
+  }
+  return total.entries === root.entries && total.bytes === root.bytes ? parts : null
+}
+
+/** The lines of a list of segments; null for a segment of entries. */
+function linesOnly(nodes: readonly IndexNode[]): readonly SegmentLine[] | null {
+  const lines = nodes.flatMap(({ line }) => line ?? [])
+  return lines.length === nodes.length && lines.length > 0 ? lines : null
+}
+
+/** Walks one of `indexParts`, with the checks of `readIndex`. */
+export async function* readPart(
+  part: SegmentLine,
+  read: SegmentReader,
+): AsyncGenerator<IndexEntry> {
+  const total = { entries: 0, bytes: 0, last: null as string | null }
+  for await (const entries of walk(part.segment, part, read, undefined, 1)) {
+    for (const entry of entries) {
+      count(entry, total)
+      yield entry
+    }
+  }
+  if (total.entries !== part.entries || total.bytes !== part.bytes)
+    invalid(`the part that begins with "${part.first}" has other totals than its list says`)
 }
 
 function covers(prefix: string, path: string): boolean {

@@ -1,30 +1,14 @@
 import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
 import { asReproError, ReproError } from '../core/errors.ts'
 import { assertLinksInside } from '../core/link-tree.ts'
-import type { LocatedFile, ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
+import type { LocatedFile, ReleaseSource } from '../core/release-source.ts'
 import { createBlake3 } from '../system/blake3.ts'
 import { parallel } from '../system/parallel.ts'
 import { cutJobs } from '../system/tree-jobs.ts'
 import { TreePool } from '../system/tree-pool.ts'
-import { IMAGES_FOLDER } from './drive-paths.ts'
-import { assertComplete, openFolderRelease } from './folder-release.ts'
-import { LocalFiles } from './local-files.ts'
-
-/** What re-hashing found. Nothing is wrong when the three lists are empty. */
-export interface VerifyResult {
-  readonly identity: ReleaseIdentity
-  /** Files that are here and were looked at, and their bytes. */
-  readonly files: number
-  readonly bytes: number
-  readonly missing: readonly string[]
-  readonly changed: readonly string[]
-  readonly extra: readonly string[]
-  /** True when only a part of the release is here by choice: that was looked at. In a store, `missing` names the rest. */
-  readonly partial: boolean
-}
+import { Findings, type VerifyResult } from './findings.ts'
 
 const AT_ONCE = 8
-const PROGRESS_MS = 200
 
 /**
  * Re-hashes every file of a release as its source has it. Yields a `verify` record for each that is missing or
@@ -58,70 +42,6 @@ export async function* verifyRelease(
   }
   yield found.done()
   return found.result()
-}
-
-/**
- * Re-hashes a folder that `get` wrote, with no store and no peer: the record's signature, manifest, index, and each
- * file; names what is missing, changed or extra. Throws NOT_FOUND, PARTIAL for an interrupted `get`, SIGNATURE_INVALID, RECORD_INVALID, HASH_MISMATCH,
- * LINK_UNSAFE. No link is followed.
- */
-export async function* verifyFolder(
-  folder: string,
-  signal?: AbortSignal,
-): AsyncGenerator<WorkRecord, VerifyResult> {
-  const release = await openFolderRelease(folder)
-  const { partial } = release.state
-  const selected = new Set(release.state.selected)
-  assertComplete(folder, release.state)
-  const found = new Findings(release)
-  yield found.start()
-  const known = new Set<string>()
-  const links: IndexEntry[] = []
-  const { bytes, entries } = release.manifest.index
-  const pool = new TreePool(bytes, entries)
-  const local = new LocalFiles(folder, pool)
-  try {
-    for await (const batch of local.compare(release.entries(), signal ? { signal } : {})) {
-      for (const { entry, local: state } of batch) {
-        known.add(entry.path)
-        if (entry.type === 'link') links.push(entry)
-        if (state.is === 'missing' && partial && !selected.has(entry.path)) continue
-        if (state.is !== 'missing') found.count(entry)
-        if (state.is === 'missing') yield found.report('missing', entry.path, 'is missing')
-        else if (state.is === 'other') yield found.report('changed', entry.path, state.what)
-      }
-      yield* found.progress()
-    }
-  } finally {
-    await pool.close()
-  }
-  assertLinksInside(links)
-  const parents = foldersAbove(known)
-  for (const item of local.walk(isOurs)) {
-    if (known.has(item.path) || (item.folder && parents.has(item.path))) continue
-    yield found.report('extra', item.path, 'is not in the release')
-  }
-  yield found.done()
-  return found.result(partial)
-}
-
-/** Repro's own files beside a checkout, which the index does not cover. */
-function isOurs(path: string): boolean {
-  return (
-    path.startsWith('.repro/') && path !== IMAGES_FOLDER && !path.startsWith(`${IMAGES_FOLDER}/`)
-  )
-}
-
-function foldersAbove(paths: ReadonlySet<string>): Set<string> {
-  const folders = new Set(['.repro'])
-  for (const path of paths) {
-    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
-      const folder = path.slice(0, at)
-      if (folders.has(folder)) break
-      folders.add(folder)
-    }
-  }
-  return folders
 }
 
 /** Files as the threads take them; those whose bytes must be asked for, one at a time. */
@@ -190,58 +110,3 @@ async function faultOf(
 }
 
 const isMissing = (error: unknown) => (error as { code?: string }).code === 'ENOENT'
-
-class Findings {
-  readonly #identity: ReleaseIdentity
-  readonly #totals: { totalBytes: number; totalFiles: number }
-  readonly #lists = { missing: [] as string[], changed: [] as string[], extra: [] as string[] }
-  #files = 0
-  #bytes = 0
-  #shown = Date.now()
-
-  constructor(source: ReleaseSource) {
-    const { files, bytes } = source.manifest.index
-    this.#identity = source.identity
-    this.#totals = { totalBytes: bytes, totalFiles: files }
-  }
-
-  start(): WorkRecord {
-    return { action: 'verify', status: 'start', ...this.#totals }
-  }
-
-  done(): WorkRecord {
-    return { action: 'verify', status: 'ok', bytes: this.#bytes, files: this.#files }
-  }
-
-  count(entry: IndexEntry): void {
-    if (entry.type !== 'file') return
-    this.#files++
-    this.#bytes += entry.size
-  }
-
-  report(list: 'missing' | 'changed' | 'extra', path: string, message: string): WorkRecord {
-    this.#lists[list].push(path)
-    return { action: 'verify', status: 'error', subject: path, message, data: { found: list } }
-  }
-
-  *progress(): Generator<WorkRecord> {
-    if (Date.now() - this.#shown < PROGRESS_MS) return
-    this.#shown = Date.now()
-    const done = { bytes: this.#bytes, files: this.#files }
-    yield { action: 'progress', subject: 'verify', ...done, ...this.#totals }
-  }
-
-  /** @param partial whether a part is all that was asked for; else, where nothing but missing files was found. */
-  result(partial?: boolean): VerifyResult {
-    const { missing, changed, extra } = this.#lists
-    const part = missing.length > 0 && changed.length + extra.length === 0
-    for (const list of Object.values(this.#lists)) list.sort()
-    return {
-      identity: this.#identity,
-      files: this.#files,
-      bytes: this.#bytes,
-      ...this.#lists,
-      partial: partial ?? part,
-    }
-  }
-}

@@ -1,10 +1,12 @@
 import { type BigIntStats, constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { fail } from '../core/errors.ts'
 import { createBlake3 } from './blake3.ts'
 import { formatFileState } from './file-state.ts'
 
-const BUFFER_BYTES = 1 << 20
+/** So much is read at a time, and so often ahead of what is hashed: the buffers stay in the cache of the processor. */
+const PIECE_BYTES = 512 << 10
+const PIECES = 3
 
 export interface HashedFile {
   /** 64 hex digits. */
@@ -28,15 +30,12 @@ export async function hashFile(
     const before = await handle.stat({ bigint: true })
     if (!before.isFile()) fail('FILE_UNSUPPORTED', `"${path}" is no regular file`)
     const hasher = createBlake3()
-    const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(BUFFER_BYTES, Number(before.size) + 1)))
     let size = 0
-    for (;;) {
+    for await (const bytes of readAhead(handle, Number(before.size))) {
       signal?.throwIfAborted()
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, size)
-      if (bytesRead === 0) break
-      hasher.update(buffer.subarray(0, bytesRead))
-      size += bytesRead
-      onBytes?.(bytesRead)
+      hasher.update(bytes)
+      size += bytes.length
+      onBytes?.(bytes.length)
     }
     const after = await handle.stat({ bigint: true })
     assertUnchanged(path, before, after, size)
@@ -48,6 +47,33 @@ export async function hashFile(
     }
   } finally {
     await handle.close()
+  }
+}
+
+/** The bytes of a file in order, each part good until the next is asked for: others are being read meanwhile. */
+async function* readAhead(handle: FileHandle, expected: number): AsyncGenerator<Buffer> {
+  const piece = Math.max(1, Math.min(PIECE_BYTES, expected + 1))
+  const count = Math.min(PIECES, Math.ceil((expected + 1) / piece))
+  const buffers = Array.from({ length: count }, () => Buffer.allocUnsafeSlow(piece))
+  const start = (turn: number) => {
+    const reading = handle.read(buffers[turn % count]!, 0, piece, turn * piece)
+    reading.catch(() => undefined)
+    return reading
+  }
+  const under = buffers.map((_, turn) => start(turn))
+  try {
+    for (let turn = 0; ; turn++) {
+      const buffer = buffers[turn % count]!
+      let { bytesRead: filled } = await under[turn % count]!
+      // Only at its end does a file give less than is asked for, but some file systems give it in parts.
+      for (let more = filled; more > 0 && filled < piece; filled += more)
+        more = (await handle.read(buffer, filled, piece - filled, turn * piece + filled)).bytesRead
+      if (filled > 0) yield buffer.subarray(0, filled)
+      if (filled < piece) return
+      under[turn % count] = start(turn + count)
+    }
+  } finally {
+    await Promise.allSettled(under)
   }
 }
 

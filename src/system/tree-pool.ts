@@ -35,6 +35,7 @@ interface Waiting {
 const WORTH_A_THREAD_BYTES = 8 << 20
 const WORTH_A_THREAD_FILES = 256
 const MOST_THREADS = 8
+const FEW_FILES = 2
 /** From this size on, one thread reads and writes a file while another hashes it. */
 const PAIR_BYTES = 16 << 20
 /** A heap of this size is plenty: bytes lie outside of it. */
@@ -54,9 +55,11 @@ export class TreePool {
   readonly #rings: SharedArrayBuffer[] = []
   #next = 0
 
-  constructor(expectedBytes: number, expectedFiles: number) {
+  /** @param onlyChecks that nothing is written: of a few files, this thread can hash what others read. */
+  constructor(expectedBytes: number, expectedFiles: number, onlyChecks = false) {
     if (blake3Backend !== 'native') return
     if (expectedBytes < WORTH_A_THREAD_BYTES && expectedFiles < WORTH_A_THREAD_FILES) return
+    if (onlyChecks && expectedFiles <= FEW_FILES) return
     const count = Math.min(availableParallelism(), MOST_THREADS)
     for (let i = 0; i < count; i++) this.#threads.push(this.#start())
   }

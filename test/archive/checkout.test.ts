@@ -15,7 +15,8 @@ import { checkoutRelease } from '../../src/archive/checkout.ts'
 import { diffReleases } from '../../src/archive/diff.ts'
 import { openFolderRelease } from '../../src/archive/folder-release.ts'
 import { findTwins } from '../../src/archive/path-twins.ts'
-import { verifyFolder, verifyRelease } from '../../src/archive/verify.ts'
+import { verifyRelease } from '../../src/archive/verify.ts'
+import { verifyFolder } from '../../src/archive/verify-folder.ts'
 import type { OpenRelease } from '../../src/core/home.ts'
 import {
   all,

@@ -1,8 +1,10 @@
 import type { BundleFile, WorkRecord } from '../../../schemas/index.ts'
 import { diffReleases } from '../../archive/diff.ts'
+import type { VerifyResult } from '../../archive/findings.ts'
 import { readCheckoutState } from '../../archive/folder-release.ts'
 import { isDamage, storeError } from '../../archive/store-errors.ts'
-import { type VerifyResult, verifyFolder, verifyRelease } from '../../archive/verify.ts'
+import { verifyRelease } from '../../archive/verify.ts'
+import { verifyFolder } from '../../archive/verify-folder.ts'
 import { readBundleFile } from '../../author/bundle-file.ts'
 import { fail, ReproError } from '../../core/errors.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
@@ -16,7 +18,7 @@ import {
   withSource,
 } from './open-source.ts'
 
-export type { VerifyResult } from '../../archive/verify.ts'
+export type { VerifyResult } from '../../archive/findings.ts'
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal
