@@ -61,7 +61,7 @@ async function buildCommand() {
       js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);",
     },
     chunkNames: 'chunk-[hash]',
-    plugins: [englishOnly, nativeOutside],
+    plugins: [englishOnly, nativeOutside, commandsInside],
   })
   for (const path of workers()) copyFileSync(path, join(fresh, 'cli', basename(path)))
   chmodSync(join(fresh, 'cli/repro.js'), 0o755)
@@ -75,6 +75,17 @@ const englishOnly = {
       contents: "export { default as en } from './en.js'",
       loader: 'js',
     }))
+  },
+}
+
+/** Commander can start other programs as commands, which none of ours is: what that takes is not loaded. */
+const commandsInside = {
+  name: 'commands-inside',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^(?:node:)?child_process$/ }, ({ path, importer }) =>
+      /[\\/]commander[\\/]/.test(importer) ? { path, namespace: 'unused' } : null,
+    )
+    onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}' }))
   },
 }
 

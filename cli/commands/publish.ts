@@ -1,5 +1,5 @@
 import { ExitCode } from '../../src/core/exit-codes.ts'
-import { count, formatBytes } from '../../src/core/text.ts'
+import { count, formatBytes, formatCount } from '../../src/core/text.ts'
 import { publish as publishFolder } from '../../src/daemon/operations/publish.ts'
 import { defineCommand } from '../command.ts'
 import { rehashOption, wantsRehash } from '../rehash.ts'
@@ -58,7 +58,7 @@ export const publish = defineCommand<Flags>({
     output.line(`  release       ${record.release}${tag}`)
     output.line(`  content hash  ${record.contentHash}`)
     output.line(`  size          ${count('file', record.files)}, ${formatBytes(record.bytes)}`)
-    const files = `${storedFiles.toLocaleString('en-US')} of ${count('file', record.files)}`
+    const files = `${formatCount(storedFiles)} of ${count('file', record.files)}`
     const bytes = `${formatBytes(storedBytes)} of ${formatBytes(record.bytes)}`
     output.line(`  new           ${files}, ${bytes}`)
     output.line(`  cite as       ${citation}`)

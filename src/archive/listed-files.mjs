@@ -21,6 +21,7 @@ const FILE_EXECUTABLE = '","executable":true,"path":"'
 const FILE_SIZE = '","size":'
 const FILE_END = ',"type":"file"}'
 const HASH_END = FILE_START.length + 64
+const HASH = /^[0-9a-f]{64}$/
 const SIZE = /^(?:0|[1-9][0-9]{0,14})$/
 /** Paths without anything that is escaped, refused, or repro's own. */
 const PLAIN = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/
@@ -95,8 +96,9 @@ export function createPartCheck(blake3, folder, segmentFolder, words) {
       state.above = path.slice(0, end + 1)
       if (end > 0) found.folders.push(path.slice(0, end))
     }
-    if (file.size > LARGE_BYTES) found.large.push(file)
-    else if (!isEqual(file)) refuse()
+    // That of a small file is compared with digits.
+    if (file.size > LARGE_BYTES && HASH.test(file.blake3)) found.large.push(file)
+    else if (file.size > LARGE_BYTES || !isEqual(file)) refuse()
     found.entries++
     found.files++
     found.bytes += file.size
@@ -129,8 +131,8 @@ function listed(line) {
   return { segment, first, last, entries: Number(entries), bytes: Number(bytes) }
 }
 
-/** A file's line in its canonical form with a plain path; null for all other lines. */
-export function plainFile(line) {
+/** A file's line in its canonical form with a plain path, but for its hash; null for all other lines. */
+function plainFile(line) {
   if (!line.startsWith(FILE_START) || !line.endsWith(FILE_END)) return null
   const executable = line.startsWith(FILE_EXECUTABLE, HASH_END)
   if (!executable && !line.startsWith(FILE_PATH, HASH_END)) return null
@@ -140,7 +142,6 @@ export function plainFile(line) {
   const size = line.slice(end + FILE_SIZE.length, -FILE_END.length)
   if (end < 0 || !line.startsWith(FILE_SIZE, end) || !SIZE.test(size) || !isPlain(path)) return null
   const blake3 = line.slice(FILE_START.length, HASH_END)
-  if (!/^[0-9a-f]{64}$/.test(blake3)) return null
   const file = { path, type: 'file', size: Number(size), blake3 }
   return executable ? { ...file, executable } : file
 }

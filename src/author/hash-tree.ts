@@ -2,7 +2,7 @@ import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
 import { comparePaths } from '../core/archive-path.ts'
 import { asReproError } from '../core/errors.ts'
 import type { IngestedFile, PublishSession } from '../core/home.ts'
-import { count } from '../core/text.ts'
+import { count, formatCount } from '../core/text.ts'
 import { IngestPool } from '../system/ingest-pool.ts'
 import { enterPhase } from '../system/phase.ts'
 import type { StatCache } from '../system/stat-cache.ts'
@@ -94,7 +94,7 @@ function entryOf({ path, size, mode }: TreeFile, blake3: string): FileEntry {
 
 function said(read: number, all: number): string {
   if (read === all) return `hashed ${count('file', all)}`
-  const rest = `${(all - read).toLocaleString('en-US')} unchanged since they were hashed`
+  const rest = `${formatCount(all - read)} unchanged since they were hashed`
   return read === 0 ? `hashed no file, ${rest}` : `hashed ${count('file', read)}, ${rest}`
 }
 

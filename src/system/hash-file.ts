@@ -5,7 +5,7 @@ import { createBlake3 } from './blake3.ts'
 import { formatFileState } from './file-state.ts'
 
 /** So much is read at a time, and so often ahead of what is hashed: the buffers stay in the cache of the processor. */
-const PIECE_BYTES = 512 << 10
+const PIECE_BYTES = 1 << 20
 const PIECES = 3
 
 export interface HashedFile {

@@ -1,22 +1,9 @@
-import type { BundleFile, WorkRecord } from '../../../schemas/index.ts'
-import { diffReleases } from '../../archive/diff.ts'
+import type { WorkRecord } from '../../../schemas/index.ts'
 import type { VerifyResult } from '../../archive/findings.ts'
 import { readCheckoutState } from '../../archive/folder-release.ts'
-import { isDamage, storeError } from '../../archive/store-errors.ts'
-import { verifyRelease } from '../../archive/verify.ts'
 import { verifyFolder } from '../../archive/verify-folder.ts'
-import { readBundleFile } from '../../author/bundle-file.ts'
-import { fail, ReproError } from '../../core/errors.ts'
-import { parseReference, type Reference } from '../../core/reference.ts'
+import { parseReference } from '../../core/reference.ts'
 import type { Settings } from '../../core/settings.ts'
-import { isMissing } from '../fetching-release.ts'
-import {
-  type OpenSourceOptions,
-  type OpenSources,
-  openSources,
-  withHome,
-  withSource,
-} from './open-source.ts'
 
 export type { VerifyResult } from '../../archive/findings.ts'
 
@@ -35,114 +22,10 @@ export async function* verify(
   { signal }: VerifyOptions = {},
 ): AsyncGenerator<WorkRecord, VerifyResult> {
   const ref = parseReference(target)
-  if (ref.kind === 'folder') {
-    if ((await readCheckoutState(ref.path)) !== null) return yield* verifyFolder(ref.path, signal)
-    return yield* verifyAuthorFolder(settings, ref, signal)
-  }
-  const how = { network: 'never', history: 'all', ...(signal ? { signal } : {}) } as const
-  try {
-    return yield* withSource(settings, ref, how, source => verifyRelease(source, signal))
-  } catch (error) {
-    if (isDamage(error)) throw storeError(error, target)
-    if (!isMissing(error)) throw error
-    throw await notHere(settings, ref, error as ReproError)
-  }
+  if (ref.kind === 'folder' && (await readCheckoutState(ref.path)) !== null)
+    return yield* verifyFolder(ref.path, signal)
+  // A folder that was fetched needs no store, and loads none.
+  const { verifyAuthorFolder, verifyHeld } = await import('./verify-held.ts')
+  if (ref.kind === 'folder') return yield* verifyAuthorFolder(settings, ref, signal)
+  return yield* verifyHeld(settings, ref, target, signal)
 }
-
-/** Says how much is here of a release whose manifest or index is not. */
-async function notHere(settings: Settings, ref: Reference, cause: ReproError): Promise<ReproError> {
-  const work = withHome(settings, async function* (home) {
-    yield* []
-    const { key, release } = await home.resolve(ref)
-    const held = (await home.list()).some(one => one.key === key && one.releases > 0)
-    return { name: release === undefined ? key : `${key}@${release}`, held }
-  })
-  const { value } = await work.next()
-  const { name, held } = value as { name: string; held: boolean }
-  const hints = [`repro get ${name} <dir>`]
-  return held
-    ? new ReproError(
-        'PARTIAL',
-        `${name} is held in part, without its list of files: nothing here is wrong, and nothing can be checked against it`,
-        { hints, cause },
-      )
-    : new ReproError('NO_PEER', `nothing of ${name} is here that could be verified`, {
-        hints,
-        cause,
-      })
-}
-
-async function* verifyAuthorFolder(
-  settings: Settings,
-  ref: Extract<Reference, { kind: 'folder' }>,
-  signal?: AbortSignal,
-): AsyncGenerator<WorkRecord, VerifyResult> {
-  const published = await readBundleFile(ref.path)
-  if (published === null)
-    fail('NOT_FOUND', `"${ref.path}" was neither published nor fetched: it has no content hash`, {
-      hints: ['repro check looks at a folder before it is published'],
-    })
-  const { key, release } = published
-  if (release === 0)
-    fail('NOT_FOUND', `"${ref.path}" was not published yet: publishing it was cut off`, {
-      hints: [`repro publish ${ref.path}`],
-      data: { key },
-    })
-  const how = { network: 'never', rehash: true, ...(signal ? { signal } : {}) } as const
-  let opened: OpenSources
-  try {
-    opened = yield* openSources(settings, [{ kind: 'key', key, release }, ref], how)
-  } catch (error) {
-    if (!(error instanceof ReproError) || error.code !== 'STORE_BUSY') throw error
-    return yield* verifyByHash(settings, ref, published, how, error)
-  }
-  try {
-    const [stored, folder] = opened.sources
-    const lists = { missing: [] as string[], changed: [] as string[], extra: [] as string[] }
-    for await (const { change, path } of diffReleases(stored!, folder!)) {
-      const found = FOUND[change]
-      lists[found].push(path)
-      yield {
-        action: 'verify',
-        status: 'error',
-        subject: path,
-        message: SAID[found],
-        data: { found },
-      }
-    }
-    const { files, bytes } = folder!.manifest.index
-    return { identity: stored!.identity, files, bytes, ...lists, partial: false }
-  } finally {
-    await opened.close()
-  }
-}
-
-/** What the folder notes tells whether it is as it was published; what differs, only the store could tell. */
-async function* verifyByHash(
-  settings: Settings,
-  ref: Reference,
-  { key, release, contentHash }: BundleFile,
-  how: OpenSourceOptions,
-  busy: ReproError,
-): AsyncGenerator<WorkRecord, VerifyResult> {
-  return yield* withSource(settings, ref, how, async function* ({ identity, manifest }) {
-    if (identity.contentHash !== contentHash)
-      fail('STORE_BUSY', `the folder is not as it was published, and ${busy.message}`, {
-        hints: busy.hints,
-        data: busy.data,
-        cause: busy,
-      })
-    const message = `${busy.message}: compared with the content hash noted in .repro/bundle.json`
-    yield { action: 'note', message }
-    const { files, bytes } = manifest.index
-    const lists = { missing: [], changed: [], extra: [] }
-    return { identity: { ...identity, key, release }, files, bytes, ...lists, partial: false }
-  })
-}
-
-const FOUND = { added: 'extra', removed: 'missing', changed: 'changed' } as const
-const SAID = {
-  missing: 'is missing',
-  changed: 'is not as it was published',
-  extra: 'is not in the release',
-} as const

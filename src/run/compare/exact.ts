@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { count } from '../../core/text.ts'
+import { count, formatCount } from '../../core/text.ts'
 import { type Difference, EQUAL, excerpt, firstDifference } from './difference.ts'
 
 const CHUNK_BYTES = 1 << 20
@@ -44,7 +44,7 @@ export async function compareExact(
   const size =
     sizes[0].size === sizes[1].size
       ? ''
-      : `; ${count('byte', sizes[0].size)} where ${sizes[1].size.toLocaleString('en-US')} were expected`
+      : `; ${count('byte', sizes[0].size)} where ${formatCount(sizes[1].size)} were expected`
   return {
     status: 'differs',
     message: `first differs at byte ${first.byte} (line ${first.line}): expected ${first.expected}, found ${first.found}; ${count('byte', differences)} ${differences === 1 ? 'differs' : 'differ'}${size}`,
