@@ -1,11 +1,5 @@
 import type { WorkRecord } from '../../schemas/index.ts'
-import {
-  count,
-  escapeControl,
-  formatBytes,
-  formatCount,
-  formatDuration,
-} from '../../src/core/text.ts'
+import { count, escapeControl, formatBytes, formatDuration } from '../../src/core/text.ts'
 
 /** What is known of one kind of work while it goes on. Plain lines and the live view are drawn from it. */
 export interface Phase {
@@ -141,7 +135,7 @@ function countOf(phase: Phase): string | null {
   if (phase.files === undefined) return null
   return phase.totalFiles === undefined
     ? count('file', phase.files)
-    : `${formatCount(phase.files)} of ${count('file', phase.totalFiles)}`
+    : `${phase.files.toLocaleString('en-US')} of ${count('file', phase.totalFiles)}`
 }
 
 function shorten(text: string): string {

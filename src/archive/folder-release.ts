@@ -31,7 +31,6 @@ export interface FolderRelease extends ReleaseSource {
   readonly state: CheckoutFile
   /** Its signature was checked; null when the release was never published. */
   readonly record: ReleaseRecord | null
-  segment(blake3: string): Promise<string | null>
 }
 
 /** What `get` noted in a folder, or null when it wrote none. Throws RECORD_INVALID. */

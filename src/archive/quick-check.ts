@@ -7,7 +7,7 @@ import type { FileEntry, SegmentLine } from '../../schemas/index.ts'
 import { blake3Backend, blake3Digest } from '../system/blake3.ts'
 import { indexParts } from './content-index.ts'
 import { INDEX_FOLDER } from './drive-paths.ts'
-import type { FolderRelease } from './folder-release.ts'
+import { type FolderRelease, readFolderSegment } from './folder-release.ts'
 import { createPartCheck, FILES, KIB, type PartFound, STOP, takeParts } from './listed-files.mjs'
 
 /** With fewer entries, threads cost more than they save. */
@@ -58,7 +58,11 @@ export async function* checkQuickly(
     () => new Thread(workerData),
   )
   try {
-    const parts = await indexParts(index, hash => release.segment(hash), PART_ENTRIES)
+    const parts = await indexParts(
+      index,
+      hash => readFolderSegment(release.folder, hash),
+      PART_ENTRIES,
+    )
     if (!parts) return null
     for (const thread of threads) thread.start(parts)
     const listing = listTree(release.folder, skip)

@@ -4,7 +4,12 @@ import { TreePool } from '../system/tree-pool.ts'
 import { readPart } from './content-index.ts'
 import { IMAGES_FOLDER } from './drive-paths.ts'
 import { Findings, type VerifyResult } from './findings.ts'
-import { assertComplete, type FolderRelease, openFolderRelease } from './folder-release.ts'
+import {
+  assertComplete,
+  type FolderRelease,
+  openFolderRelease,
+  readFolderSegment,
+} from './folder-release.ts'
 import { safeEntries } from './index-entries.ts'
 import { LocalFiles } from './local-files.ts'
 import { checkQuickly, type QuickCheck } from './quick-check.ts'
@@ -109,7 +114,8 @@ async function* leftOver(
   release: FolderRelease,
   { parts, large }: QuickCheck,
 ): AsyncGenerator<IndexEntry> {
-  for (const part of parts) yield* safeEntries(readPart(part, hash => release.segment(hash)))
+  for (const part of parts)
+    yield* safeEntries(readPart(part, hash => readFolderSegment(release.folder, hash)))
   yield* large
 }
 
