@@ -42,7 +42,8 @@ export async function planCheckout(
   options: { readonly filter?: (path: string) => boolean; readonly signal?: AbortSignal },
 ): Promise<CheckoutPlan> {
   const { filter = () => true, signal } = options
-  const before = await earlierEntries(folder, state)
+  const again = isAgain(source, state)
+  const before: ReadonlyMap<string, Ours> = again ? new Map() : await earlierEntries(folder, state)
   // Of a checkout that was cut off, what bears its date is its own even where a crash took the bytes.
   const begunAt = state?.complete === false ? source.identity.date : null
   const isOurs = async (path: string, ours: Ours | undefined) => {
@@ -61,7 +62,7 @@ export async function planCheckout(
   let unchanged = 0
   let partial = false
   const settle = async ({ entry, local: found }: Compared) => {
-    const ours = before.get(entry.path)
+    const ours = again ? { finished: entry, begun: [] } : before.get(entry.path)
     const replaceable = found.is === 'other' && (await isOurs(entry.path, ours))
     if (!isKept(ours, found, replaceable) && !filter(entry.path)) {
       if (found.is !== 'equal') partial = true
@@ -91,7 +92,7 @@ export async function planCheckout(
     if (current.has(path)) continue
     const { finished, begun } = ours
     const last = finished ?? begun[0]!
-    if (last.type === 'folder') continue
+    if (last.type === 'folder' || local.isBehindLink(path)) continue
     const found = await local.compareOne(last, signal)
     if (found.is === 'missing') continue
     const known = found.is === 'equal' || (await isOurs(path, { finished: null, begun }))
@@ -110,6 +111,12 @@ export async function planCheckout(
     selected: selected.sort(),
     conflicts: conflicts.filter(one => !blockedBy(one, remove)),
   }
+}
+
+/** Whether the folder has just this release, whose index then says what an earlier checkout wrote. */
+function isAgain({ identity }: ReleaseSource, state: CheckoutFile | null): boolean {
+  if (!state?.complete || (state.started ?? []).length > 0) return false
+  return state.contentHash === identity.contentHash
 }
 
 const candidatesOf = ({ finished, begun }: Ours) => (finished ? [finished, ...begun] : begun)

@@ -7,6 +7,7 @@ const MAGIC = 'repro stat cache 1\n'
 const HASH_HEX = 64
 const HASH_BYTES = 32
 const MODE_BYTES = 4
+const NO_HASH = '0'.repeat(HASH_HEX)
 /** Of each entry: whether its hash is known, and whether it bears the mark. */
 const HASHED = 1
 const MARKED = 2
@@ -42,29 +43,41 @@ export function encodeKnown(
   about: Omit<z.infer<typeof header>, 'count' | 'pathBytes' | 'stateBytes'>,
 ): Buffer {
   const { folder, writtenMs, marks, memo } = about
-  const paths = Buffer.from(kept.map(([path]) => path).join('\n'))
-  const states = Buffer.from(kept.map(([, { state }]) => state).join('\n'), 'latin1')
-  const flags = Buffer.alloc(kept.length)
-  const modes = Buffer.alloc(kept.length * MODE_BYTES)
-  const hashes = Buffer.alloc(kept.length * HASH_BYTES)
-  kept.forEach(([, { mode, blake3, marked }], i) => {
-    flags[i] = (blake3 === null ? 0 : HASHED) | (marked ? MARKED : 0)
-    modes.writeUInt32LE(mode, i * MODE_BYTES)
-    if (blake3 !== null) hashes.write(blake3, i * HASH_BYTES, 'hex')
-  })
+  const count = kept.length
+  let pathBytes = Math.max(0, count - 1)
+  let stateBytes = pathBytes
+  for (const [path, { state }] of kept) {
+    pathBytes += Buffer.byteLength(path)
+    stateBytes += state.length
+  }
   const head = {
     folder: folder,
     writtenMs: writtenMs,
     marks: marks,
     memo,
-    count: kept.length,
-    pathBytes: paths.length,
-    stateBytes: states.length,
+    count,
+    pathBytes,
+    stateBytes,
   } satisfies z.infer<typeof header>
-  const start = Buffer.alloc(MAGIC.length + HASH_HEX + 1)
+  const start = MAGIC.length + HASH_HEX + 1
   const line = Buffer.from(`${JSON.stringify(head)}\n`)
-  const whole = Buffer.concat([start, line, paths, states, flags, modes, hashes])
-  whole.write(`${MAGIC}${blake3(whole.subarray(start.length))}\n`, 'latin1')
+  const pathsAt = start + line.length
+  const flagsAt = pathsAt + pathBytes + stateBytes
+  const modesAt = flagsAt + count
+  const hashesAt = modesAt + count * MODE_BYTES
+  // There may be a million: each is written where it goes.
+  const whole = Buffer.alloc(hashesAt + count * HASH_BYTES, '\n')
+  line.copy(whole, start)
+  let pathAt = pathsAt
+  let stateAt = pathsAt + pathBytes
+  kept.forEach(([path, { state, mode, blake3, marked }], i) => {
+    pathAt += whole.write(path, pathAt) + 1
+    stateAt += whole.write(state, stateAt, 'latin1') + 1
+    whole[flagsAt + i] = (blake3 === null ? 0 : HASHED) | (marked ? MARKED : 0)
+    whole.writeUInt32LE(mode, modesAt + i * MODE_BYTES)
+    whole.write(blake3 ?? NO_HASH, hashesAt + i * HASH_BYTES, 'hex')
+  })
+  whole.write(`${MAGIC}${blake3(whole.subarray(start))}\n`, 'latin1')
   return whole
 }
 
