@@ -96,7 +96,10 @@ export function describePhase(phase: Phase): string {
   return figures.length > 0 ? `${doing} ${figures.join(', ')}` : `${doing}${subject}`
 }
 
-/** `fetched 4.0 MB, 12 files in 9.1 s`; null when nothing was measured. */
+/** Of these the figures count what the phase before did as well, whose time this one does not know. */
+const UNTIMED: ReadonlySet<string> = new Set(['store'])
+
+/** `fetched 4.0 MB, 12 files in 9.1 s`, `stored 4.0 MB, 12 files`; null when nothing was measured. */
 export function describeDone(phase: Phase, nowMs: number): string | null {
   const figures = [
     phase.bytes === undefined ? null : formatBytes(phase.bytes),
@@ -104,7 +107,8 @@ export function describeDone(phase: Phase, nowMs: number): string | null {
   ].filter(part => part !== null)
   if (figures.length === 0) return null
   const done = WORDS[phase.action]?.[1] ?? phase.action
-  return `${done} ${figures.join(', ')} in ${formatDuration(nowMs - phase.startedMs)}`
+  const time = UNTIMED.has(phase.action) ? '' : ` in ${formatDuration(nowMs - phase.startedMs)}`
+  return `${done} ${figures.join(', ')}${time}`
 }
 
 /** `fetching stopped at 1.2 MB of 4.0 MB, 3 of 12 files`; null when nothing was measured. */

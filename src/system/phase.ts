@@ -4,7 +4,8 @@ import process from 'node:process'
 /**
  * The stretches of work between which a crash leaves different things behind: `hash` a source was hashed, `append`
  * blocks go into a core, `bee` entries go into the tree, `durable` the store is made durable, `record` the release
- * record is written, `fetch` a block came from a peer, `rename` a finished file takes its name in a checkout, `note` a folder or the home notes what was
+ * record is written, `fetch` a block came from a peer, `place` threads write files of a checkout and give them their
+ * names, `rename` a finished file takes its name in a checkout without threads, `note` a folder or the home notes what was
  * done; of housekeeping `clear` blocks are given up, `compact` disk is given back, `repair` a damaged block is put right.
  */
 export type Phase =
@@ -14,6 +15,7 @@ export type Phase =
   | 'durable'
   | 'record'
   | 'fetch'
+  | 'place'
   | 'rename'
   | 'note'
   | 'clear'

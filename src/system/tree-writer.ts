@@ -127,7 +127,7 @@ export class TreeWriter {
       mode: modeOf(entry),
       extents: extents ?? [],
     }))
-    enterPhase('rename')
+    enterPhase('place')
     return await pool.place(jobs, mtime).catch((error: NodeJS.ErrnoException) => {
       throw placeError(error, (error as { dest?: string }).dest ?? '')
     })

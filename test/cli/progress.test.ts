@@ -39,7 +39,7 @@ describe('the board of work that goes on', () => {
     const { board, wait } = boardAt()
     board.take({ action: 'store', bytes: 100, files: 1 })
     wait(1500)
-    expect(board.finish().map(line => line.text)).toEqual(['stored 100 B, 1 file in 1.5 s'])
+    expect(board.finish().map(line => line.text)).toEqual(['stored 100 B, 1 file'])
   })
 
   it('says of work that came to no end where it stopped, and not that it is done', () => {
