@@ -108,16 +108,18 @@ async function readIndexFile(
   path: string,
   core: IndexedCore,
 ): Promise<{ base: number; words: Uint32Array } | null> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => null)
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(path, flags).catch(() => null)
   if (!handle) return null
   try {
+    const stats = await handle.stat()
+    if (!stats.isFile()) return null
     const header = Buffer.alloc(HEADER_BYTES)
     await handle.read(header, 0, HEADER_BYTES, 0)
     const base = Number(header.readBigUInt64LE(HEADER_BYTES - 16))
     if (!Number.isSafeInteger(base) || !header.equals(headerOf(core, base))) return null
-    const { size } = await handle.stat()
     const count = Math.min(
-      Math.floor((size - HEADER_BYTES) / 8),
+      Math.floor((stats.size - HEADER_BYTES) / 8),
       MAX_INDEXED_BLOCKS + 2 * SLACK_BLOCKS,
     )
     const bytes = new Uint8Array(8 * count)

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { lstat, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FileEntry, IndexEntry, WorkRecord } from '../../schemas/index.ts'
@@ -80,7 +81,7 @@ async function* checkoutWith(
       hints: ['fetch to another folder, or replace what is there with --force'],
     })
   if (state && !state.complete) await sweepTemporaries(folder, pool)
-  const known = state ? await readFileNotes(folder) : new FileNotes()
+  const known = state ? readFileNotes(folder) : new FileNotes()
   const index = keepSegments(source)
   const local = new LocalFiles(folder, pool, known, options.rehash)
   const plan = await planCheckout(source, index.entries(), folder, state, local, options)
@@ -159,6 +160,7 @@ async function* writeEntries(
 
 /** Removes a file or link of an earlier release, and folders that are empty then. */
 async function removeFile(folder: string, path: string): Promise<void> {
+  if (!isBelow(folder, path)) return
   await unlink(join(folder, path)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
@@ -171,11 +173,21 @@ async function removeFile(folder: string, path: string): Promise<void> {
   }
 }
 
+/** Whether every folder between is one and no link, just now: nothing is removed through a link. */
+function isBelow(folder: string, path: string): boolean {
+  for (let above = dirname(path); above !== '.'; above = dirname(above)) {
+    const stats = lstatSync(join(folder, above), { throwIfNoEntry: false })
+    if (!stats?.isDirectory()) return false
+  }
+  return true
+}
+
 /** Takes away half-written files of an interrupted checkout. */
 async function sweepTemporaries(folder: string, pool: TreePool): Promise<void> {
   for (const { path, folder: isFolder } of new LocalFiles(folder, pool).walk()) {
     if (isFolder || !/(^|\/)\.[^/]+\.[0-9]+\.[0-9a-f]{12}\.tmp$/.test(path)) continue
     const stats = await lstat(join(folder, path))
+    if (!isBelow(folder, path)) continue
     if (stats.isFile() || stats.isSymbolicLink()) await rm(join(folder, path), { force: true })
   }
 }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../system/atomic-file.ts'
+import { readRegular } from '../system/regular-file.ts'
 
 /** What a checkout knows of a file that it wrote or found right: BLAKE3, and the state it was in (`formatFileState`). */
 export interface FileNote {
@@ -10,7 +10,7 @@ export interface FileNote {
 
 const NOTES_PATH = '.repro/file-states'
 const FIRST_LINE = 'repro file states 1'
-const MAX_BYTES = 1 << 29
+const MAX_BYTES = 1 << 28
 const HASH_HEX = 64
 const CHUNK_CHARS = 64 << 10
 /** A time of change that is not this much later than the time of the content could hide an edit by the same clock tick. */
@@ -69,15 +69,22 @@ export class FileNotes {
 
 /**
  * What earlier checkouts noted of the files in a folder. It only saves reading: a note that is damaged or gone
- * is empty, and one that does not fit the file any more counts for nothing.
+ * is empty, and one that does not fit the file any more counts for nothing. Nor does any that another user could have
+ * written: notes are believed instead of the bytes.
  */
-export async function readFileNotes(folder: string): Promise<FileNotes> {
-  const bytes = await readFile(join(folder, NOTES_PATH)).catch(() => null)
+export function readFileNotes(folder: string): FileNotes {
+  const bytes = ownNotes(join(folder, NOTES_PATH))
   const good =
-    bytes !== null &&
-    bytes.length <= MAX_BYTES &&
-    bytes.subarray(0, FIRST_LINE.length + 1).equals(Buffer.from(`${FIRST_LINE}\n`))
-  return new FileNotes(good ? bytes : undefined)
+    bytes?.subarray(0, FIRST_LINE.length + 1).equals(Buffer.from(`${FIRST_LINE}\n`)) === true
+  return new FileNotes(good ? bytes! : undefined)
+}
+
+function ownNotes(path: string): Buffer | null {
+  try {
+    return readRegular(path, MAX_BYTES, { own: true })
+  } catch {
+    return null
+  }
 }
 
 /** Notes of a checkout that is under way, kept as the lines they will be. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { lstat, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -11,6 +11,7 @@ import {
 } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import type { LocatedFile, ReleaseIdentity, ReleaseSource } from '../core/release-source.ts'
+import { readRegular } from '../system/regular-file.ts'
 import { readIndex } from './content-index.ts'
 import { MANIFEST_PATH, recordPath, segmentPath } from './drive-paths.ts'
 import { safeEntries } from './index-entries.ts'
@@ -35,7 +36,7 @@ export interface FolderRelease extends ReleaseSource {
 
 /** What `get` noted in a folder, or null when it wrote none. Throws RECORD_INVALID. */
 export async function readCheckoutState(folder: string): Promise<CheckoutFile | null> {
-  const bytes = readSmall(join(folder, CHECKOUT_PATH), MAX_CHECKOUT_BYTES)
+  const bytes = readRegular(join(folder, CHECKOUT_PATH), MAX_CHECKOUT_BYTES)
   if (!bytes) return null
   const parsed = checkoutFile.safeParse(parseJson(bytes))
   if (!parsed.success)
@@ -51,7 +52,7 @@ export async function readCheckoutState(folder: string): Promise<CheckoutFile | 
  */
 export async function openFolderRelease(folder: string): Promise<FolderRelease> {
   const state = await readCheckoutState(folder)
-  const bytes = readSmall(join(folder, MANIFEST_PATH), MAX_MANIFEST_BYTES)
+  const bytes = readRegular(join(folder, MANIFEST_PATH), MAX_MANIFEST_BYTES)
   if (state && !bytes) assertComplete(folder, state)
   if (!state || !bytes)
     fail('NOT_FOUND', `"${folder}" holds no fetched release`, {
@@ -64,7 +65,7 @@ export async function openFolderRelease(folder: string): Promise<FolderRelease> 
 /** The text of an index segment beside a checkout, not yet checked; null when it is not there. */
 export async function readFolderSegment(folder: string, blake3: string): Promise<string | null> {
   if (!/^[0-9a-f]{64}$/.test(blake3)) return null
-  const bytes = readSmall(join(folder, segmentPath(blake3)), MAX_SEGMENT_BYTES)
+  const bytes = readRegular(join(folder, segmentPath(blake3)), MAX_SEGMENT_BYTES)
   return bytes?.toString('utf8') ?? null
 }
 
@@ -84,7 +85,7 @@ async function readRecord(
   state: CheckoutFile,
 ): Promise<ReleaseRecord> {
   const path = join(folder, recordPath(release))
-  const bytes = readSmall(path, MAX_RECORD_BYTES)
+  const bytes = readRegular(path, MAX_RECORD_BYTES)
   if (!bytes) fail('RECORD_INVALID', `the release record "${path}" is missing`)
   const expected = { release, ...(state.key === null ? {} : { key: state.key }) }
   return await checkRecord(bytes.toString('utf8'), expected)
@@ -155,29 +156,6 @@ class CheckedFolder implements FolderRelease {
     } finally {
       await handle.close().catch(() => undefined)
     }
-  }
-}
-
-/** A small regular file, not through a link; null when it is not there. An index has many: read without waiting. */
-function readSmall(path: string, maxBytes: number): Buffer | null {
-  let file: number
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null
-    if (code === 'ELOOP' || code === 'ENXIO')
-      fail('RECORD_INVALID', `"${path}" is no regular file`, { cause: error })
-    throw error
-  }
-  try {
-    const stats = fstatSync(file)
-    if (!stats.isFile()) fail('RECORD_INVALID', `"${path}" is no regular file`)
-    if (stats.size > maxBytes)
-      fail('RECORD_INVALID', `"${path}" has ${stats.size} bytes, at most ${maxBytes} are read`)
-    return readFileSync(file)
-  } finally {
-    closeSync(file)
   }
 }
 

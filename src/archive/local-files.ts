@@ -74,11 +74,17 @@ export class LocalFiles {
 
   /** Whether a regular file is still as we wrote it but for what a crash or a bad disk did to its bytes. */
   isOurWriting(path: string, date: string | null): boolean {
+    if (this.isBehindLink(path)) return false
     const stats = lstatSync(join(this.#folder, path), { bigint: true, throwIfNoEntry: false })
     if (!stats?.isFile()) return false
     const note = this.#notes.get(path)
     if (note && sameWriting(note.state, formatFileState(stats))) return true
     return date !== null && isOfDate(stats.mtimeNs, date)
+  }
+
+  /** Whether the way to a path leads through a link: what lies there is not in this folder, and never ours. */
+  isBehindLink(path: string): boolean {
+    return this.#list(dirname(path)) === 'link'
   }
 
   /** Every path below the folder, sorted in each; `skip` leaves subtrees out. No link is followed. */

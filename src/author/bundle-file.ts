@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BundleFile, bundleFile, FORMAT } from '../../schemas/index.ts'
 import { RESERVED } from '../core/archive-path.ts'
-import { fail } from '../core/errors.ts'
+import { fail, ReproError } from '../core/errors.ts'
 import { formatBytes } from '../core/text.ts'
 import { writeFileAtomic } from '../system/atomic-file.ts'
 import { enterPhase } from '../system/phase.ts'
@@ -64,13 +64,12 @@ export async function writeBundleFile(
 
 /** The JSON of one of our small files beside the author's; null when it is not there. Throws CONFIG_INVALID. */
 export async function readSideFile(path: string): Promise<unknown> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readOurs(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
+    if (error instanceof ReproError) throw error
     return fail('READ_FAILED', `cannot read "${path}": ${error.message}`, { cause: error })
   })
   if (bytes === null) return null
-  if (bytes.length > MAX_BYTES)
-    fail('CONFIG_INVALID', `"${path}" has ${formatBytes(bytes.length)}: that is none of ours`)
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown
   } catch (cause) {
@@ -79,4 +78,13 @@ export async function readSideFile(path: string): Promise<unknown> {
       cause,
     })
   }
+}
+
+/** Looks before it reads: a pipe would never end, and nothing of ours is large. */
+async function readOurs(path: string): Promise<Buffer> {
+  const stats = await stat(path)
+  if (!stats.isFile()) fail('CONFIG_INVALID', `"${path}" is no regular file`)
+  if (stats.size > MAX_BYTES)
+    fail('CONFIG_INVALID', `"${path}" has ${formatBytes(stats.size)}: that is none of ours`)
+  return await readFile(path)
 }

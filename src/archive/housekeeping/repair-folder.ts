@@ -9,13 +9,21 @@ import { writeFileAtomic } from '../../system/atomic-file.ts'
 import { formatFileState } from '../../system/file-state.ts'
 import { enterPhase } from '../../system/phase.ts'
 import { TreeWriter } from '../../system/tree-writer.ts'
-import { MANIFEST_PATH, recordPath, segmentPath } from '../drive-paths.ts'
+import {
+  INDEX_FOLDER,
+  MANIFEST_PATH,
+  RELEASES_FOLDER,
+  recordPath,
+  segmentPath,
+} from '../drive-paths.ts'
 import { type FileNotes, isOfDate, readFileNotes, sameWriting } from '../file-notes.ts'
 import { allSegments } from '../segments.ts'
 
 /** Writes record, manifest and index of a fetched folder again where they are not as the release has them. */
 export async function repairFolderRecords(folder: string, release: OpenRelease): Promise<void> {
   const { record, manifestText } = release
+  const writer = new TreeWriter(folder)
+  for (const path of [INDEX_FOLDER, RELEASES_FOLDER]) writer.writeFolder(path)
   for await (const { blake3, text } of allSegments(release))
     await writeFileAtomic(join(folder, segmentPath(blake3)), text)
   await writeFileAtomic(join(folder, recordPath(record.release)), canonicalJson(record))
@@ -33,7 +41,7 @@ export async function* repairFolderFiles(
   paths: ReadonlySet<string>,
   signal?: AbortSignal,
 ): AsyncGenerator<WorkRecord, Repair[]> {
-  const notes = await readFileNotes(folder)
+  const notes = readFileNotes(folder)
   const repairs: Repair[] = []
   const wanted: IndexEntry[] = []
   for await (const entry of release.entries()) {
