@@ -15,7 +15,7 @@ export const du = defineCommand({
       .argument('[ref]', 'a bundle of this home; all of them when none is named')
       .addHelpText(
         'after',
-        '\nContent: the files of all releases that are here. Stored: their blocks on disk, each once. Reclaimable: what\nrepro prune would drop. Folders are counted as du counts them.',
+        '\nContent: the files of all releases that are here. Stored: their blocks in the store, each\nonce. In place: those served from your own files. Reclaimable: what\nrepro prune would drop. Folders are counted as du counts them.',
       )
   },
   async run({ args }, context) {
@@ -48,6 +48,7 @@ function printBundle(bundle: BundleUsage, output: Output): void {
   output.line(`  releases     ${list.length === 0 ? 'none here' : list.join(', ')}`)
   output.line(`  content      ${formatBytes(bundle.contentBytes)}`)
   output.line(`  stored       ${formatBytes(bundle.storedBytes)}`)
+  if (bundle.inPlaceBytes > 0) output.line(`  in place     ${formatBytes(bundle.inPlaceBytes)}`)
   output.line(`  shared       ${formatBytes(bundle.sharedBytes)}`)
   output.line(`  reclaimable  ${formatBytes(bundle.reclaimableBytes)}`)
 }

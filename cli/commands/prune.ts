@@ -46,9 +46,10 @@ export const prune = defineCommand<Flags>({
     const verb = dryRun ? 'would drop' : 'dropped'
     const done = await context.follow(work, {
       onEntry: ({ data }) => {
-        const { key, name, releases, bytes } = data as unknown as Dropped
+        const { key, name, releases, bytes, inPlaceBytes } = data as unknown as Dropped
         const what = releases.length === 0 ? 'leftovers' : releases.join(', ')
-        output.line(`${verb}  ${name ?? key}  ${what}  ${formatBytes(bytes)}`)
+        const inPlace = inPlaceBytes > 0 ? `, and ${formatBytes(inPlaceBytes)} in place` : ''
+        output.line(`${verb}  ${name ?? key}  ${what}  ${formatBytes(bytes)}${inPlace}`)
       },
     })
     for (const { what, bytes, inUse } of done.cache)

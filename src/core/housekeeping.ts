@@ -18,11 +18,13 @@ export interface BundleUsage {
   readonly releases: readonly ReleaseUsage[]
   /** Bytes of all files of all releases that are here, each release counted for itself. */
   readonly contentBytes: number
-  /** Bytes of the blocks that are here, the drive's own records included. */
+  /** Bytes of the blocks that the store holds, the drive's own records included. */
   readonly storedBytes: number
-  /** How much less is stored than `contentBytes` because releases and files share blocks. */
+  /** Bytes of the blocks that are served from the author's own files, and are not in the store. */
+  readonly inPlaceBytes: number
+  /** How much less is stored, or in place, than `contentBytes` because releases and files share blocks. */
   readonly sharedBytes: number
-  /** Bytes of blocks that no kept release points at: what `prune` clears. */
+  /** Bytes of stored blocks that no kept release points at: what `prune` clears. */
   readonly reclaimableBytes: number
 }
 
@@ -40,7 +42,12 @@ export interface Dropped {
   readonly writable: boolean
   /** Releases that are (partly) here and not kept. */
   readonly releases: readonly number[]
+  /** Of blocks in the store. */
   readonly bytes: number
+  /** Of blocks in the author's own files: these stay as they are, and are served no more. */
+  readonly inPlaceBytes: number
+  /** Releases to keep of which not every file is known here: while there are any, nothing is dropped. */
+  readonly unlisted: readonly number[]
 }
 
 /** One thing that was damaged: a file of the release, or the drive's own records. */

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { Person, scratch, share } from '../helpers/cli.ts'
@@ -61,6 +69,31 @@ it('du tells bundles, folders and what could be freed, as du of the system count
   expect(all).toBe(homeBytes + cacheBytes)
   expect(Math.abs(all / diskOf(person.home, person.cache) - 1)).toBeLessThan(0.03)
 }, 60_000)
+
+it('what is in place counts as that, for du and prune, and not as stored', async () => {
+  const { person, folder, publish } = author()
+  await publish({ 'a.dat': big() }, '--in-place')
+  const aside = join(person.folder, 'a.dat')
+  renameSync(join(folder, 'a.dat'), aside)
+  const key = await publish({ 'b.dat': big() }, '--in-place')
+  const usage = async () => (await person.json(['du'])).records[0].data
+  const both = await usage()
+  expect(both).toMatchObject({ inPlaceBytes: 16 * MB, reclaimableBytes: expect.any(Number) })
+  expect(both.storedBytes).toBeLessThan(0.2 * MB)
+  expect(both.reclaimableBytes).toBeLessThan(0.1 * MB)
+  expect((await person.repro('du')).stdout).toMatch(/in place +16\.0 MB/)
+
+  const dry = (await person.json(['prune', '--dry-run'])).result
+  expect(dry.bundles).toMatchObject([{ key, releases: [1], inPlaceBytes: 8 * MB }])
+  expect(dry.clearedBytes).toBeLessThan(0.1 * MB)
+  // They are served from here: as any others they are lost when nobody else has them.
+  expect((await person.json(['prune'], 2)).result.message).toMatch(/8\.\d MB.*lost for ever/)
+  const dropped = await person.repro('prune', '--yes')
+  expect(dropped.stdout).toMatch(/dropped +study +1 .*8\.0 MB in place/)
+  expect(statSync(aside).size).toBe(8 * MB)
+  expect(await usage()).toMatchObject({ inPlaceBytes: 8 * MB })
+  expect((await person.json(['verify', 'study@2'])).result).toMatchObject({ changed: [] })
+}, 120_000)
 
 it('prune frees the disk of old releases, keeps pins, and what it dropped can be published again', async () => {
   const { person, publish } = author()

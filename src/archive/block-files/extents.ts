@@ -10,7 +10,15 @@ export type BlockExtent = {
   readonly length: number
   /** BLAKE3 of the bytes; null for bytes that are here anyway. */
   readonly blake3: Buffer | null
-} & ({ readonly path: string; readonly offset: number } | { readonly bytes: Buffer })
+} & (
+  | {
+      readonly path: string
+      readonly offset: number
+      /** Whether it is a file of the author's. */
+      readonly inPlace: boolean
+    }
+  | { readonly bytes: Buffer }
+)
 
 interface Places {
   tagged(key: Buffer): boolean
@@ -61,6 +69,7 @@ function extentOf(
   if (stored.kind === 'inline')
     return { block, length: stored.bytes.length, blake3: null, bytes: stored.bytes }
   const { id, offset, length, blake3 } = stored
-  const path = stored.kind === 'file' ? places.file(id) : sources.get(id)
-  return path == null ? null : { block, length, blake3, path, offset }
+  const inPlace = stored.kind === 'source'
+  const path = inPlace ? sources.get(id) : places.file(id)
+  return path == null ? null : { block, length, blake3, path, offset, inPlace }
 }

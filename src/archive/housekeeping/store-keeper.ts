@@ -57,11 +57,20 @@ export class StoreKeeper {
     signal?: AbortSignal,
   ): Promise<Omit<Dropped, 'name'>> {
     const bundle = await this.#bundles.open(key)
-    const { usage, core, kept } = await surveyBundle(bundle, rule, signal)
+    const survey = await surveyBundle(bundle, rule, signal)
+    const { usage, core, kept, droppedInPlace, unlisted } = survey
     const { writable, reclaimableBytes: bytes } = usage
-    if (!dryRun && core !== null && bytes > 0) await clearOthers(core, kept, key, signal)
+    if (!dryRun && core !== null && bytes + droppedInPlace > 0)
+      await clearOthers(core, kept, key, signal)
     const releases = usage.releases.filter(one => !one.kept && one.held !== 'none')
-    return { key, writable, releases: releases.map(one => one.release), bytes }
+    return {
+      key,
+      writable,
+      releases: unlisted.length > 0 ? [] : releases.map(one => one.release),
+      bytes,
+      inPlaceBytes: droppedInPlace,
+      unlisted,
+    }
   }
 
   /** How many blocks that pruning would give up no connected peer of the bundle says to have. */

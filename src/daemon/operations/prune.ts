@@ -64,7 +64,8 @@ export async function* prune(
     compact = !dryRun
     for (const { key, name, rule } of rules) {
       const dropped = { ...(await housekeeper.keeper.prune(key, rule, dryRun, signal)), name }
-      if (dropped.bytes === 0) continue
+      if (dropped.unlisted.length > 0) yield* notSure(dropped)
+      if (dropped.bytes + dropped.inPlaceBytes === 0) continue
       bundles.push(dropped)
       yield { action: 'entry', subject: key, data: { ...dropped } }
     }
@@ -105,8 +106,8 @@ async function* assertNotLost(
   signal?: AbortSignal,
 ): AsyncGenerator<WorkRecord> {
   const { keeper } = housekeeper
-  const { releases, bytes } = await keeper.prune(key, rule, true, signal)
-  if (bytes === 0) return
+  const { releases, bytes, inPlaceBytes } = await keeper.prune(key, rule, true, signal)
+  if (bytes + inPlaceBytes === 0) return
   const found = await housekeeper.findPeer(key, signal)
   let lonely = await keeper.onlyHere(key, rule, signal)
   for (let waited = 0; found && lonely > 0 && waited < PEERS_TELL_MS; waited += 200) {
@@ -120,16 +121,26 @@ async function* assertNotLost(
   const what = releases.length > 0 ? `${count('release', releases.length)} of ${key}` : key
   fail(
     'USAGE',
-    `${what} (${formatBytes(bytes)}) would be dropped, and no peer is known to have all of it: what nobody else has is lost for ever`,
+    `${what} (${formatBytes(bytes + inPlaceBytes)}) would be dropped, and no peer is known to have all of it: what nobody else has is lost for ever`,
     {
       hints: [
         'let somebody fetch it first, and give their address with --peer',
         `to drop it all the same: repro prune ${key} --yes`,
         ...releases.slice(-1).map(release => `to keep a release: repro pin add ${key}@${release}`),
       ],
-      data: { key, releases: [...releases], bytes },
+      data: { key, releases: [...releases], bytes, inPlaceBytes },
     },
   )
+}
+
+function* notSure({ key, unlisted }: Dropped): Generator<WorkRecord> {
+  const which = unlisted.length === 1 ? `release ${unlisted[0]}` : `releases ${unlisted.join(', ')}`
+  yield {
+    action: 'note',
+    subject: key,
+    message: `nothing of ${key} is dropped: not all files of ${which} are known here, and a release that is kept may need any block`,
+    hints: [`fetch it whole, then prune again: repro get ${key}@${unlisted.at(-1)} <dir>`],
+  }
 }
 
 async function measure({ home, cache }: Settings): Promise<number> {
