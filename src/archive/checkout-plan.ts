@@ -43,7 +43,8 @@ export async function planCheckout(
 ): Promise<CheckoutPlan> {
   const { filter = () => true, signal } = options
   const again = isAgain(source, state)
-  const before: ReadonlyMap<string, Ours> = again ? new Map() : await earlierEntries(folder, state)
+  // Each is taken out when its path is met: what is left in the end is not in the release any more.
+  const before: Map<string, Ours> = again ? new Map() : await earlierEntries(folder, state)
   // Of a checkout that was cut off, what bears its date is its own even where a crash took the bytes.
   const begunAt = state?.complete === false ? source.identity.date : null
   const isOurs = async (path: string, ours: Ours | undefined) => {
@@ -63,6 +64,7 @@ export async function planCheckout(
   let partial = false
   const settle = async ({ entry, local: found }: Compared) => {
     const ours = again ? { finished: entry, begun: [] } : before.get(entry.path)
+    before.delete(entry.path)
     const replaceable = found.is === 'other' && (await isOurs(entry.path, ours))
     if (!isKept(ours, found, replaceable) && !filter(entry.path)) {
       if (found.is !== 'equal') partial = true
@@ -78,10 +80,8 @@ export async function planCheckout(
     write.push(entry)
     if (found.is === 'other' && !replaceable) conflicts.push({ path: entry.path, what: found.what })
   }
-  const current = new Set<string>()
   const noting = async function* () {
     for await (const entry of entries) {
-      if (before.size > 0) current.add(entry.path)
       if (entry.type === 'link') links.push(entry)
       yield entry
     }
@@ -89,7 +89,6 @@ export async function planCheckout(
   const how = { states: true, ...(signal ? { signal } : {}) }
   for await (const batch of local.compare(noting(), how)) for (const one of batch) await settle(one)
   for (const [path, ours] of before) {
-    if (current.has(path)) continue
     const { finished, begun } = ours
     const last = finished ?? begun[0]!
     if (last.type === 'folder' || local.isBehindLink(path)) continue
