@@ -11,6 +11,8 @@ export interface ReleaseBlocks {
   readonly bytes: number
   /** Whether all its blocks are here, as far as is known here. */
   readonly whole: boolean
+  /** Whether all its blocks are known here, so that `sets` have each of them. */
+  readonly listed: boolean
 }
 
 /**
@@ -26,6 +28,7 @@ export async function addReleaseBlocks(
 ): Promise<ReleaseBlocks> {
   let bytes = 0
   let whole = true
+  let listed = true
   try {
     for await (const entry of view.list('')) {
       if (entry.blob === null) continue
@@ -33,12 +36,14 @@ export async function addReleaseBlocks(
       const found = await addBlob(view, core, entry.blob, isOurs ? [always] : sets)
       if (!isOurs) bytes += found.bytes
       whole &&= found.whole
+      listed &&= found.listed
     }
   } catch (error) {
     if (!isAbsent(error)) throw error
     whole = false
+    listed = false
   }
-  return { bytes, whole }
+  return { bytes, whole, listed }
 }
 
 /** Adds the blocks of a blob, and those that its block map names. */
@@ -52,8 +57,8 @@ async function addBlob(
   const end = Math.min(blockOffset + blockLength, core.length)
   for (const set of sets) set.add(blockOffset, end)
   const whole = byteLength === 0 || (await core.has(blockOffset, blockOffset + blockLength))
-  if (!blob.blockMap) return { bytes: whole ? byteLength : 0, whole }
-  if (!whole) return { bytes: 0, whole }
+  if (!blob.blockMap) return { bytes: whole ? byteLength : 0, whole, listed: true }
+  if (!whole) return { bytes: 0, whole, listed: false }
   let bytes = 0
   let all = true
   for (const { index, byteLength: size } of await view.blockMap(blob, Number.MAX_SAFE_INTEGER)) {
@@ -61,7 +66,7 @@ async function addBlob(
     if (await core.has(index)) bytes += size
     else all = false
   }
-  return { bytes, whole: all }
+  return { bytes, whole: all, listed: true }
 }
 
 /** Records, manifests and indexes are small, and without them nobody could tell what a release was. */
