@@ -26,10 +26,13 @@ export function blockFinder(core: Hypercore): FindBlocks | null {
 /** Blocks asked for at once, and files told at once. */
 const SLICE_BLOCKS = 4096
 const SLICE_FILES = 1024
+/** A file has one small block, its last. One of many, or of the same many times, is read block by block instead. */
+const MAX_INLINE_BYTES = 1 << 20
 
 /**
  * Where the bytes of files lie, by their blocks, in the order of the blocks: so what holds them is read from front to
- * back. A file of which a block is not here has no extents.
+ * back. A file of which a block is not here has no extents, nor has one of very many small blocks: they would all be
+ * in memory at once.
  */
 export async function* placesOf(
   files: readonly FileBlocks[],
@@ -38,13 +41,16 @@ export async function* placesOf(
   const sorted = [...files].sort((a, b) => (a.runs[0]?.start ?? 0) - (b.runs[0]?.start ?? 0))
   for (const group of groupsOf(sorted)) {
     const places = group.map(({ file }) => ({ file, extents: [] as Extent[] | null }))
+    const inline = group.map(() => 0)
     let indexes: number[] = []
     let owners: number[] = []
     const settle = async () => {
       const found = await find(indexes)
       for (const [i, block] of found.entries()) {
-        const place = places[owners[i]!]!
-        if (block === null) place.extents = null
+        const owner = owners[i]!
+        const place = places[owner]!
+        if (block && 'bytes' in block) inline[owner]! += block.length
+        if (block === null || inline[owner]! > MAX_INLINE_BYTES) place.extents = null
         else if (place.extents) append(place.extents, block)
       }
       indexes = []
@@ -52,7 +58,7 @@ export async function* placesOf(
     }
     for (const [owner, { runs }] of group.entries()) {
       for (const { start, end } of runs)
-        for (let index = start; index < end; index++) {
+        for (let index = start; index < end && places[owner]!.extents !== null; index++) {
           indexes.push(index)
           owners.push(owner)
           if (indexes.length === SLICE_BLOCKS) await settle()
