@@ -8,6 +8,7 @@ import type { Output } from '../render/output.ts'
 
 interface Flags {
   readonly repair?: boolean
+  readonly whole?: boolean
 }
 
 export const verify = defineCommand<Flags>({
@@ -17,6 +18,7 @@ export const verify = defineCommand<Flags>({
     command
       .argument('<ref|dir>', 'a stored release, or a folder that was fetched or published')
       .option('--repair', 'get anew just what is damaged: from peers, a folder from the store too')
+      .option('--whole', 'end with 3 when only a part of the release is here by choice')
       .addHelpText(
         'after',
         '\nWith --repair: 0 when all is right in the end, 3 when something could be repaired and something not, 5 when\nnothing could. What a person changed in a folder is told and left alone.',
@@ -46,10 +48,11 @@ export const verify = defineCommand<Flags>({
     printResult(result, unfetched, output)
     const failed = repairs.filter(one => !one.repaired).length
     const right = failed === 0 && (faults === 0 || (unfetched && repairs.length > 0))
+    const tooLittle = flags.whole === true && result.partial
     if (faults > 0 && !right) printNext(result, { unfetched, repairs, tried: flags.repair }, output)
     const data = { ...result, ...(flags.repair ? { repairs } : {}) }
-    output.record({ action: 'result', status: right ? 'ok' : 'error', data })
-    if (right) return ExitCode.ok
+    output.record({ action: 'result', status: right && !tooLittle ? 'ok' : 'error', data })
+    if (right) return tooLittle ? ExitCode.partial : ExitCode.ok
     const some = repairs.some(one => one.repaired)
     return some || (unfetched && failed === 0) ? ExitCode.partial : ExitCode.verification
   },
@@ -67,15 +70,16 @@ function printRepair({ what, blocks, repaired, message }: Repair, output: Output
 }
 
 function printResult(result: VerifyResult, unfetched: boolean, output: Output): void {
-  const { identity, files, bytes, missing, changed, extra, partial } = result
+  const { identity, files, releaseFiles, bytes, missing, changed, extra, partial } = result
   for (const path of missing) output.line(`missing  ${path}`, 'red')
   for (const path of changed) output.line(`changed  ${path}`, 'red')
   for (const path of extra) output.line(`extra    ${path}`, 'yellow')
   const faults = missing.length + changed.length + extra.length
-  const sound = `${count('file', files)}, ${formatBytes(bytes)}`
+  const some = faults === 0 && partial
+  const sound = `${count('file', some ? releaseFiles : files)}, ${formatBytes(bytes)}`
   output.line(
     faults === 0
-      ? `verified ${sound}${partial ? ', a part of the release' : ''}`
+      ? `verified ${partial ? `${files} of ${sound}: the others are not here by choice` : sound}`
       : unfetched
         ? `held in part, and what is held is sound: ${sound}; ${count('file', missing.length)} missing`
         : `${missing.length} missing, ${changed.length} changed, ${extra.length} extra`,
@@ -97,4 +101,6 @@ function printNext({ identity }: VerifyResult, { unfetched, tried }: Tried, outp
   if (unfetched) return
   if (!tried) output.say('  or get anew just what the disk damaged: add --repair')
   output.say('  or, of files published in place that moved: repro publish <dir>')
+  if (tried)
+    output.say('  or, where the folder that was published is here: repro publish <dir> --rehash')
 }

@@ -5,6 +5,7 @@ import type { StartPublishOptions } from '../core/home.ts'
 import { assertTag, tagTaken } from '../core/release-tag.ts'
 import { digestsOf } from './block-digests.ts'
 import type { BlockFiles } from './block-files/block-files.ts'
+import { BlockProof } from './block-proof.ts'
 import type { HistoryLimits } from './bundle.ts'
 import { ContentStore } from './content-store.ts'
 import type { History } from './history.ts'
@@ -50,13 +51,16 @@ export async function beginPublish(
   const core =
     (await drive.getBlobs())?.core ?? fail('STORE_INVALID', 'the drive has no core for bytes')
   const patience = new Patience(host.bundle, { stallMs: 0 })
+  const since = await blocksReleased(drive, newest, patience)
+  const { blockFiles: files } = host
   const contents = new ContentStore({
     home: folder,
     key,
     core,
-    digests: digestsOf(core, host.blockFiles),
-    restore: async found => (await host.blockFiles?.restore(core, found)) ?? [],
-    since: await blocksReleased(drive, newest, patience),
+    digests: digestsOf(core, files),
+    restore: async found => (await files?.restore(core, found)) ?? [],
+    proof: new BlockProof({ core, files, since, all: options.rehash === true }),
+    since,
     inPlace: options.inPlace === true,
   })
   return { host, options, releases, newest, contents }

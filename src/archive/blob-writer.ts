@@ -12,6 +12,9 @@ import { OpenBlob } from './open-blob.ts'
 /** Gives the numbers of the blocks that were lost and are restored. */
 export type RestoreBlocks = (found: readonly FoundBlock[]) => Promise<readonly number[]>
 
+/** Of these blocks, those whose bytes are not what the store says; it may trust some unread. */
+type FindDamaged = (indexes: readonly number[]) => Promise<readonly number[]>
+
 /** A blob of the core. `byteOffset` is -1 where it is not known yet: only a blob that gets an entry needs it. */
 export interface StoredBlob extends DriveBlob {
   /** Bytes that were appended for it. */
@@ -33,6 +36,7 @@ export class BlobWriter {
   readonly #since: number
   readonly #maxMapped: number
   readonly #restore: RestoreBlocks
+  readonly #damaged: FindDamaged
 
   /** `maxMapped`: a content of more blocks gets no map and is one run. Less than what readers take, for tests. */
   constructor(
@@ -42,8 +46,10 @@ export class BlobWriter {
     since: number,
     maxMapped = MAX_MAPPED_BLOCKS,
     restore: RestoreBlocks = async () => [],
+    damaged: FindDamaged = async () => [],
   ) {
     this.#restore = restore
+    this.#damaged = damaged
     this.#core = core
     this.#index = index
     this.#digests = digests
@@ -163,11 +169,14 @@ export class BlobWriter {
     const indexes = [...asked].sort((a, b) => a - b)
     const digests = await this.#digests(indexes)
     const known = new Map(indexes.map((index, i) => [index, digests[i] ?? null]))
+    const digest = new Set(blocks.map(({ blake3 }) => blake3.toString('latin1')))
+    const hits = indexes.filter(index => digest.has(known.get(index)?.toString('latin1') ?? ''))
+    for (const index of await this.#damaged(hits)) known.set(index, null)
     await this.#restoreLost(blocks, known)
     return known
   }
 
-  /** Gives blocks that lost their bytes in a file of the author's those that were read now. */
+  /** Gives blocks that lost their bytes, on a disk that damaged them or in a file of the author's, those read now. */
   async #restoreLost(
     blocks: readonly ReadBlock[],
     known: Map<number, Buffer | null>,

@@ -14,6 +14,7 @@ import type { BlockSource } from './block-files/block-notes.ts'
 import { OUTSIDE_BYTES } from './block-files/stored-value.ts'
 import { BlockIndex, type DigestsOf } from './block-index.ts'
 import { decodeBlockMap } from './block-map.ts'
+import type { BlockProof } from './block-proof.ts'
 import { byteOffsetOf } from './byte-offsets.ts'
 import { IMAGES_FOLDER } from './drive-paths.ts'
 import type { OpenBlob } from './open-blob.ts'
@@ -28,6 +29,7 @@ export interface ContentStoreOptions {
   readonly core: Hypercore
   readonly digests: DigestsOf
   readonly restore: RestoreBlocks
+  readonly proof: BlockProof
   /** First block behind the newest release. */
   readonly since: number
   readonly inPlace: boolean
@@ -171,6 +173,11 @@ export class ContentStore {
     }
   }
 
+  /** Whether all blocks of a blob that a publish left, which was cut off, are really here. */
+  async holds(blob: DriveBlob): Promise<boolean> {
+    return await this.#options.proof.holds(blob)
+  }
+
   /** Keeps the blocks of a blob that the release has and this publish did not store. */
   async keep(blob: DriveBlob): Promise<void> {
     const { blockOffset, blockLength, blockMap } = blob
@@ -247,9 +254,17 @@ export class ContentStore {
   }
 
   async #open(signal?: AbortSignal): Promise<BlobWriter> {
-    const { home, key, core, digests, since, restore } = this.#options
+    const { home, key, core, digests, since, restore, proof } = this.#options
     this.#index ??= await BlockIndex.open(home, key, core, digests, signal)
-    this.#writer ??= new BlobWriter(core, this.#index, digests, since, undefined, restore)
+    this.#writer ??= new BlobWriter(
+      core,
+      this.#index,
+      digests,
+      since,
+      undefined,
+      restore,
+      indexes => proof.damaged(indexes),
+    )
     return this.#writer
   }
 }

@@ -9,9 +9,9 @@ import { enterPhase } from '../system/phase.ts'
 import type { PublishWork } from './begin-publish.ts'
 import { recordPath } from './drive-paths.ts'
 import { Patience } from './patience.ts'
-import { planChange, type ReleaseChange } from './release-change.ts'
+import { ownTexts, planChange, type ReleaseChange } from './release-change.ts'
 import { signRecord } from './release-record.ts'
-import { type Wanted, wantedOf, wantedText } from './wanted-entries.ts'
+import { type OwnText, type Wanted, wantedOf, wantedText } from './wanted-entries.ts'
 import { writeEntries } from './write-entries.ts'
 
 /** A batch holds all that it made until it is written: few entries, so that this is never moved out of the young heap. */
@@ -32,6 +32,10 @@ export async function* publishRelease(
   if (options.tag !== undefined && options.tag === newest?.tag && !same)
     tagTaken(options.tag, newest.release)
   if (same && (options.tag === undefined || options.tag === newest.tag)) {
+    if (options.rehash)
+      await storeTexts(contents, [...ownTexts(prepared, prepared.segments.keys())], options.signal)
+    // The publish that made it may have failed before it was durable.
+    await host.flush()
     await host.remember(newest, name)
     yield { action: 'release', status: 'unchanged', subject: String(newest.release) }
     return { record: newest, published: false, storedFiles: 0, storedBytes: 0 }
@@ -42,6 +46,7 @@ export async function* publishRelease(
     prepared,
     new Patience(host.bundle, { stallMs: 0 }),
     hash => contents.read(hash),
+    blob => contents.holds(blob),
   )
   yield* storeMissing(work, change, prepared)
   yield* writeTree(work, change)
@@ -99,14 +104,22 @@ async function* storeMissing(
     if (file.blake3 !== expected[i]) changed(sources[i]!.absolute)
   }
   await contents.rest()
+  await storeTexts(contents, texts, options.signal)
+  const { storedBytes: bytes, storedFiles } = contents
+  yield { action: 'store', status: 'ok', bytes, files: storedFiles }
+}
+
+async function storeTexts(
+  contents: PublishWork['contents'],
+  texts: readonly OwnText[],
+  signal?: AbortSignal,
+): Promise<void> {
   for (let at = 0; at < texts.length; at += BATCH_ENTRIES) {
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     const some = texts.slice(at, at + BATCH_ENTRIES)
     await contents.addTexts(some.map(one => ({ ...one, blake3: one.blake3 ?? blake3(one.text) })))
   }
   await contents.flush()
-  const { storedBytes: bytes, storedFiles } = contents
-  yield { action: 'store', status: 'ok', bytes, files: storedFiles }
 }
 
 /** Puts what is new or changed, and takes away what the release does not have. */

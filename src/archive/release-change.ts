@@ -32,7 +32,8 @@ const LOOKUPS_AT_ONCE = 32
 /**
  * Compares the head of a drive with a prepared bundle: by the index of the newest release, of which only segments that
  * changed are read, and by what was written after it, which a publish that was cut off left there. `readBlock` gives a
- * segment by its BLAKE3 alone, where it can: that is many times faster than to look it up in the tree.
+ * segment by its BLAKE3 alone, where it can: that is many times faster than to look it up in the tree. `holds` tells
+ * whether the bytes of a blob that was left are really here: a power cut may have taken them.
  */
 export async function planChange(
   drive: Hyperdrive,
@@ -40,10 +41,11 @@ export async function planChange(
   prepared: PreparedBundle,
   patience: Patience,
   readBlock: (blake3: string) => Promise<Buffer | null>,
+  holds: (blob: DriveBlob) => Promise<boolean>,
 ): Promise<ReleaseChange> {
   const released = new DriveView(drive, newest?.driveVersion ?? 1, patience)
   try {
-    const left = await leftovers(drive, newest, patience)
+    const left = await leftovers(drive, newest, patience, holds)
     const old = newest ? await indexRootOf(released, newest) : null
     const readOld = async (hash: string) => {
       const known = await readBlock(hash)
@@ -85,11 +87,12 @@ export async function blocksReleased(
   }
 }
 
-/** The state of each path that was written after the newest release; null where it was deleted. */
+/** The state of each path that was written after the newest release; null where it was deleted. What lost its bytes has no blob. */
 async function leftovers(
   drive: Hyperdrive,
   newest: ReleaseRecord | null,
   patience: Patience,
+  holds: (blob: DriveBlob) => Promise<boolean>,
 ): Promise<Map<string, DriveEntry | null>> {
   const left = new Map<string, DriveEntry | null>()
   const from = newest ? newest.driveVersion + 1 : 1
@@ -97,6 +100,8 @@ async function leftovers(
   const view = new DriveView(drive, drive.version, patience)
   try {
     for await (const { path, entry } of view.changes(from)) left.set(path, entry)
+    for (const [path, entry] of left)
+      if (entry?.blob && !(await holds(entry.blob))) left.set(path, { ...entry, blob: null })
     return left
   } finally {
     await view.close()
@@ -148,7 +153,11 @@ function inOrder(entries: readonly IndexEntry[]): readonly IndexEntry[] {
   return sorted ? entries : [...entries].sort(byPath)
 }
 
-function* ownTexts(prepared: PreparedBundle, segments: readonly string[]): Generator<OwnText> {
+/** Manifest and segments of a release. */
+export function* ownTexts(
+  prepared: PreparedBundle,
+  segments: Iterable<string>,
+): Generator<OwnText> {
   yield { path: MANIFEST_PATH, blake3: null, text: prepared.manifestText }
   for (const hash of segments)
     yield { path: segmentPath(hash), blake3: hash, text: prepared.segments.get(hash)! }

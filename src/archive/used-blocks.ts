@@ -19,7 +19,7 @@ export class UsedBlocks {
 
   has(block: number): boolean {
     const at = block - this.#since
-    return at >= 0 && ((this.#bits[at >>> 5] ?? 0) & (1 << (at & 31))) !== 0
+    return at >= 0 && ((this.#bits[Math.floor(at / 32)] ?? 0) & (1 << (at & 31))) !== 0
   }
 
   /** The ranges up to `end` that are not in use. */

@@ -16,7 +16,7 @@ export interface PublishFolderOptions {
   /** Publish as a bundle of its own, whatever the folder was published as before. */
   readonly newBundle?: boolean
   readonly recapture?: boolean
-  /** Reads every file again, also those that are as they were when they were hashed last. */
+  /** Reads every file again, also those that are as they were when they were hashed last, and what is stored of them. */
   readonly rehash?: boolean
   /** Points into the author's own files instead of copying their bytes. */
   readonly inPlace?: boolean
@@ -60,6 +60,7 @@ export async function* publishFolder(
       ...(tag === undefined ? {} : { tag }),
       ...(options.message === undefined ? {} : { message: options.message }),
       ...(options.inPlace ? { inPlace: true } : {}),
+      ...(options.rehash ? { rehash: true } : {}),
       ...(released > 0 ? { released } : {}),
       ...(options.unsynced ? { unsynced: true } : {}),
       ...(options.now ? { now: options.now } : {}),

@@ -84,6 +84,8 @@ export type IngestedFile =
 export interface StartPublishOptions extends PublishOptions {
   /** Points into the author's own files instead of copying their large blocks (`publish --in-place`). */
   readonly inPlace?: boolean
+  /** Reads each stored block that is published again, and stores anew what the disk damaged (`publish --rehash`). */
+  readonly rehash?: boolean
 }
 
 /**

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { DriveBundle } from '../../src/archive/drive-bundle.ts'
 import { get } from '../../src/daemon/operations/get.ts'
+import { publish } from '../../src/daemon/operations/publish.ts'
 import { verify } from '../../src/daemon/operations/verify.ts'
 import { codeOf, drain, openHome } from '../archive/helpers.ts'
 import {
@@ -91,3 +92,28 @@ test('a release that is held in part is told from one that is damaged', async ()
   expect(nothing).toMatchObject({ exitCode: 4 })
   expect(JSON.stringify(nothing)).not.toContain('--offline')
 })
+
+test('an author without a peer heals the own store from the folder: publish --rehash', async () => {
+  const settings = await newSettings()
+  const folder = await mkdtemp(join(tmpdir(), 'repro-heal-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await mkdir(join(folder, 'data'))
+  await writeFile(join(folder, 'repro.yaml'), 'repro: 1\nname: heal\n')
+  await writeFile(join(folder, 'data/one.dat'), data)
+  const faults = async (ref: string) => {
+    const { result } = await drain(verify(settings, ref))
+    return [...result.changed, ...result.missing]
+  }
+  const { key } = (await drain(publish(settings, folder))).result.record
+  await damage(settings.home, key)
+  expect(await faults(key)).toEqual(['data/one.dat'])
+  const same = (await drain(publish(settings, folder, { rehash: true }))).result
+  expect(same).toMatchObject({ published: false, record: { release: 1 } })
+  expect(await faults(key)).toEqual([])
+
+  await damage(settings.home, key)
+  await writeFile(join(folder, 'data/one.dat'), Buffer.concat([data, Buffer.from('more')]))
+  const longer = (await drain(publish(settings, folder, { rehash: true }))).result
+  expect(longer.storedBytes).toBeLessThan(data.length / 4)
+  expect([...(await faults(`${key}@1`)), ...(await faults(`${key}@2`))]).toEqual([])
+}, 30_000)

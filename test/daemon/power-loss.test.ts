@@ -1,4 +1,5 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import Corestore from 'corestore'
@@ -10,9 +11,10 @@ import { adoptOwnBundle, readOwnSecret } from '../../src/archive/own-bundles.ts'
 import type { Home } from '../../src/core/home.ts'
 import { parseKey } from '../../src/core/reference.ts'
 import type { HostPort, Settings } from '../../src/core/settings.ts'
+import { verify } from '../../src/daemon/operations/verify.ts'
 import { openSeed } from '../../src/system/seed.ts'
-import { codeOf, prepare, temporaryFolder } from '../archive/helpers.ts'
-import { newSettings, openTestHome, withNetwork } from '../helpers/homes.ts'
+import { codeOf, drain, prepare, temporaryFolder } from '../archive/helpers.ts'
+import { newSettings, openTestHome, publishFiles, withNetwork } from '../helpers/homes.ts'
 
 const big = (n: number) => Buffer.alloc(200_000, n)
 const listen = { host: '127.0.0.1', port: 0 }
@@ -266,3 +268,26 @@ test('a store whose log of writes was thrown away does not wait for peers for ev
   expect(second.release).toBe(2)
   expect(noteOf(records).join()).toMatch(/no peer answered/)
 }, 20_000)
+
+test('what a publish that was cut off left without its bytes is stored again, not published', async () => {
+  const settings = await newSettings({ waitMs: 300 })
+  const { key } = await publishFiles(settings, { 'a.txt': 'first' })
+  const blocks = join(settings.home, 'store/blocks')
+  const content = randomBytes(3 << 20)
+  const both = { 'a.txt': 'first', 'big.dat': content }
+  const home = await openTestHome(settings)
+  const work = home.publish(await prepare(both), { key })
+  // Some of it is in the tree already, none is in a release.
+  for (let at = await work.next(); ; at = await work.next()) {
+    if (at.done) throw new Error('it was published')
+    if (at.value.action === 'release') break
+  }
+  await work.return(undefined as never)
+  await home.close()
+  for (const name of await readdir(blocks)) await truncate(join(blocks, name), 5000)
+  await markOtherBoot(settings, key)
+  const { release } = await publishFiles(settings, both, { key })
+  expect(release).toBe(2)
+  const { result } = await drain(verify(settings, `${key}@2`))
+  expect([...result.changed, ...result.missing]).toEqual([])
+}, 30_000)

@@ -119,14 +119,40 @@ export class BlockFiles {
     return extents.map(one => one && (one.blake3 ?? blake3Digest((one as { bytes: Buffer }).bytes)))
   }
 
+  /** Whether the bytes of each block are here as its pointer says; they are read for that. */
+  async intact(core: Hypercore, indexes: readonly number[]): Promise<boolean[]> {
+    const done = this.#reader.begin()
+    try {
+      const extents = await this.#extents(core, indexes)
+      return await Promise.all(
+        extents.map(
+          async one => one !== null && ('bytes' in one || (await this.#reader.holds(one))),
+        ),
+      )
+    } finally {
+      done()
+    }
+  }
+
+  /** Those of `indexes` whose bytes were found damaged before, since the store was opened. Reads none. */
+  async knownDamaged(core: Hypercore, indexes: readonly number[]): Promise<number[]> {
+    if (this.#faults.all.length === 0) return []
+    const extents = await this.#extents(core, indexes)
+    return indexes.filter((_, i) => {
+      const one = extents[i]
+      return one && 'path' in one && this.#faults.has(one.path, one.offset)
+    })
+  }
+
   /**
-   * Gives blocks of `core` their bytes again that lay in an author's file which went away or changed; the others of `found`
+   * Gives blocks of `core` their bytes again that are damaged on disk, or lay in an author's file which went away or changed; the others of `found`
    * are left alone. Gives the numbers of those that were restored. Throws DISK_FULL, WRITE_FAILED.
    */
   async restore(core: Hypercore, found: readonly FoundBlock[]): Promise<number[]> {
     const room: RestoreRoom = {
       db: this.#parts.db,
       sources: this.#sources,
+      holds: async pointer => (await this.#reader.outside(pointer).catch(() => null)) !== null,
       write: (blocks, settle) => this.write(blocks, false, settle),
       sync: () => this.sync(),
       alone: work => this.#pointers.alone(work),

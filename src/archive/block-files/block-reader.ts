@@ -7,6 +7,13 @@ import { decodeValue, type Pointer } from './stored-value.ts'
 
 const OPEN_FILES = 64
 
+interface Place {
+  readonly path: string
+  readonly offset: number
+  readonly length: number
+  readonly blake3: Buffer | null
+}
+
 /** Reads blocks by their values; every block that lies outside is checked by its length and BLAKE3. */
 export class BlockReader {
   readonly #folder: string
@@ -65,6 +72,13 @@ export class BlockReader {
     }
     if (bytes !== null && blake3Digest(bytes).equals(pointer.blake3)) return bytes
     throw this.#fault(path, offset, length, source ? 'source changed' : 'damaged')
+  }
+
+  /** Whether bytes are where an extent says. */
+  async holds(extent: Place): Promise<boolean> {
+    const { path, offset, length, blake3 } = extent
+    const bytes = await this.#sourceFiles.read(path, offset, length).catch(() => null)
+    return bytes !== null && blake3Digest(bytes).equals(blake3!)
   }
 
   /** Keeps a block file readable after its name is gone, for snapshots that still point into it. */

@@ -18,6 +18,11 @@ export class BlockFaults {
     return [...this.#faults.values()]
   }
 
+  /** Whether what lies at a place was found damaged. */
+  has(path: string, offset: number): boolean {
+    return this.#faults.has(`${offset}:${path}`)
+  }
+
   note(fault: BlockFault): void {
     const place = `${fault.offset}:${fault.path}`
     this.#faults.delete(place)

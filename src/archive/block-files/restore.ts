@@ -7,7 +7,7 @@ import { replacePointers } from './compaction.ts'
 import { dataPointerOf } from './data-pointer.ts'
 import type { PendingBlock } from './new-block.ts'
 import type { SourceTable } from './source-table.ts'
-import { decodeValue } from './stored-value.ts'
+import { decodeValue, type Pointer } from './stored-value.ts'
 
 /** Bytes that were found again, for a block that may have lost them. */
 export interface FoundBlock {
@@ -21,17 +21,19 @@ export interface FoundBlock {
 export interface RestoreRoom {
   readonly db: Database
   readonly sources: SourceTable
+  /** Whether the bytes are there that a pointer names; they are read for that. */
+  holds(pointer: Pointer): Promise<boolean>
   write<T>(blocks: readonly PendingBlock[], settle: () => Promise<T>): Promise<T>
   sync(): Promise<void>
   alone<T>(work: () => Promise<T>): Promise<T>
 }
 
 /**
- * Points the blocks of `core` that lay in a file of the author's which went away or changed to where their bytes were found
- * again, or stores a copy of these. Gives the numbers of the blocks that were restored.
+ * Points the blocks of `core` whose bytes are damaged on disk, or lay in a file of the author's which went away or changed, to
+ * where their bytes were found again, or stores a copy of these. Gives the numbers of the blocks that were restored.
  */
 export async function restoreBlocks(
-  { db, sources, write, sync, alone }: RestoreRoom,
+  { db, sources, holds, write, sync, alone }: RestoreRoom,
   core: Hypercore,
   found: readonly FoundBlock[],
 ): Promise<number[]> {
@@ -45,9 +47,10 @@ export async function restoreBlocks(
   for (const [i, { index, bytes, blake3, source }] of found.entries()) {
     const old = values[i]
     const stored = old ? decodeValue(old) : null
-    if (!old || stored?.kind !== 'source') continue
+    if (!old || (stored?.kind !== 'source' && stored?.kind !== 'file')) continue
     if (!stored.blake3.equals(blake3) || stored.length !== bytes.length) continue
-    if ((await sources.unchanged(stored.id)) !== null) continue
+    const gone = stored.kind === 'source' && (await sources.unchanged(stored.id)) === null
+    if (!gone && (await holds(stored))) continue
     const change: Change = [wanted[i]!, null, null]
     lost.push({ index, bytes, blake3, source, change, old })
   }
