@@ -27,12 +27,27 @@ async function pair(before: number) {
   const reader = new Corestore(await temporaryFolder())
   const copy = reader.get({ key: core.key })
   await copy.ready()
+  const settled = await marksBetween(author, reader)
   connect(author, reader)
   onTestFinished(async () => {
     await reader.close()
     await author.close()
   })
-  return { author, core, gate, copy }
+  return { author, core, gate, copy, settled }
+}
+
+/** What waits until both sides have got all that was on the wire: marks go the same way behind it, there and back. */
+async function marksBetween(author: Corestore, reader: Corestore): Promise<() => Promise<void>> {
+  const marks = author.get({ name: 'marks' })
+  await marks.ready()
+  const seen = reader.get({ key: marks.key })
+  await seen.ready()
+  return async () => {
+    for (let i = 0; i < 3; i++) {
+      await marks.append([Buffer.from('mark')])
+      await seen.get(marks.length - 1)
+    }
+  }
 }
 
 function connect(a: Corestore, b: Corestore): void {
@@ -42,7 +57,6 @@ function connect(a: Corestore, b: Corestore): void {
   left.pipe(right).pipe(left)
 }
 
-const settled = () => new Promise(resolve => setTimeout(resolve, 150))
 const peersOf = (copy: Hypercore) => copy.peers as unknown as PeerOf[]
 
 async function until(test: () => boolean): Promise<void> {
@@ -61,7 +75,7 @@ test('it is made for the version of Hypercore that is installed', async () => {
 test.each([0, 5])(
   'a stock peer never has more than what was passed on, %i blocks before',
   async before => {
-    const { core, gate, copy } = await pair(before)
+    const { core, gate, copy, settled } = await pair(before)
     await until(() => copy.peers.length === 1)
     await copy.update({ wait: true })
     let most = 0
@@ -107,7 +121,7 @@ test('a peer that comes while something is held back gets what is durable, and t
 })
 
 test('bits of a sparse core are not told behind the gate', async () => {
-  const { core, gate, copy } = await pair(600)
+  const { core, gate, copy, settled } = await pair(600)
   await core.clear(1, 2)
   await core.append(blocks(600))
   await until(() => copy.length === 600)
@@ -121,7 +135,7 @@ test('bits of a sparse core are not told behind the gate', async () => {
 })
 
 test('a hostile peer that asks behind the gate gets nothing', async () => {
-  const { core, copy } = await pair(4)
+  const { core, copy, settled } = await pair(4)
   await core.append(blocks(4))
   await until(() => copy.length === 4)
   const peer = copy.peers[0] as unknown as {
@@ -151,7 +165,7 @@ test('a hostile peer that asks behind the gate gets nothing', async () => {
 })
 
 interface Inside {
-  readonly drive: Hyperdrive & { readonly corestore: { readonly storage: Storage } }
+  readonly drive: Hyperdrive & { readonly corestore: Corestore & { readonly storage: Storage } }
 }
 interface Storage {
   readonly db: { flush(): Promise<void> }
@@ -167,16 +181,18 @@ test('a stock peer that is connected during a publish has nothing before it is f
   let durable = { tree: drive.core.length, bytes: bytes.length }
   const { flush } = db
   let flushes = 0
+  const reader = new Corestore(await temporaryFolder())
+  onTestFinished(() => reader.close())
+  const settled = await marksBetween(drive.corestore, reader)
   db.flush = async () => {
     const now = { tree: drive.core.length, bytes: bytes.length }
-    await new Promise(resolve => setTimeout(resolve, 100))
+    // What must not be told yet would be here before this.
+    await settled()
     await flush.call(db)
     durable = now
     flushes++
   }
 
-  const reader = new Corestore(await temporaryFolder())
-  onTestFinished(() => reader.close())
   const tree = reader.get({ key: drive.core.key })
   const blobs = reader.get({ key: bytes.key })
   await Promise.all([tree.ready(), blobs.ready()])

@@ -118,8 +118,16 @@ test('a fork that a peer only claims changes nothing', async () => {
   await other.update({ timeoutMs: 5000 })
   const { drive } = other as unknown as { drive: { core: { core: { state: { fork: number } } } } }
   drive.core.core.state.fork = 7
+  const mark = await stranger.store.create()
+  await publish(mark, { file: 'mark' })
   connect(stranger.store, reader.store)
-  await new Promise(resolve => setTimeout(resolve, 500))
+  const { core } = (copy as unknown as { drive: { core: { peers: { remoteFork: number }[] } } })
+    .drive
+  await until(async () => core.peers.some(peer => peer.remoteFork === 7))
+  // What came with the claim is done with when a whole release came the same way behind it.
+  const seen = await reader.store.open(mark.key)
+  await seen.update({ timeoutMs: 5000 })
+  expect(await read(seen, 1)).toBe('mark')
   expect((await faultsOf(copy)).every(fault => fault === null)).toBe(true)
   drive.core.core.state.fork = 0
 })

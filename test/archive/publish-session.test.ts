@@ -208,7 +208,9 @@ test('a second session waits until the first is closed', async () => {
     order.push('second began')
     return session.close()
   })
-  await new Promise(resolve => setTimeout(resolve, 50))
+  // Sessions of another bundle, which wait for nobody, come and go.
+  const other = await store.create()
+  for (let i = 0; i < 5; i++) await (await other.startPublish({})).close()
   order.push('first ends')
   await first.close()
   await second

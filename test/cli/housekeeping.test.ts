@@ -76,11 +76,12 @@ it('what is in place counts as that, for du and prune, and not as stored', async
   const aside = join(person.folder, 'a.dat')
   renameSync(join(folder, 'a.dat'), aside)
   const key = await publish({ 'b.dat': big() }, '--in-place')
-  const usage = async () => (await person.json(['du'])).records[0].data
+  const usage = async () =>
+    (await person.json(['du'])).records[0]!['data'] as Readonly<Record<string, number>>
   const both = await usage()
   expect(both).toMatchObject({ inPlaceBytes: 16 * MB, reclaimableBytes: expect.any(Number) })
-  expect(both.storedBytes).toBeLessThan(0.2 * MB)
-  expect(both.reclaimableBytes).toBeLessThan(0.1 * MB)
+  expect(both['storedBytes']).toBeLessThan(0.2 * MB)
+  expect(both['reclaimableBytes']).toBeLessThan(0.1 * MB)
   expect((await person.repro('du')).stdout).toMatch(/in place +16\.0 MB/)
 
   const dry = (await person.json(['prune', '--dry-run'])).result
