@@ -7,6 +7,8 @@ export interface VerifyResult {
   /** Files that are here and were looked at, and their bytes. */
   readonly files: number
   readonly bytes: number
+  /** Files of the whole release: with `partial`, those that are not among `files` and not `missing` are absent by choice. */
+  readonly releaseFiles: number
   readonly missing: readonly string[]
   readonly changed: readonly string[]
   readonly extra: readonly string[]
@@ -73,6 +75,7 @@ export class Findings {
       identity: this.#identity,
       files: this.#files,
       bytes: this.#bytes,
+      releaseFiles: this.#totals.totalFiles,
       ...this.#lists,
       partial: partial ?? part,
     }

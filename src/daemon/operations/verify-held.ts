@@ -96,7 +96,8 @@ export async function* verifyAuthorFolder(
       }
     }
     const { files, bytes } = folder!.manifest.index
-    return { identity: stored!.identity, files, bytes, ...lists, partial: false }
+    const releaseFiles = stored!.manifest.index.files
+    return { identity: stored!.identity, files, bytes, releaseFiles, ...lists, partial: false }
   } finally {
     await opened.close()
   }
@@ -121,7 +122,8 @@ async function* verifyByHash(
     yield { action: 'note', message }
     const { files, bytes } = manifest.index
     const lists = { missing: [], changed: [], extra: [] }
-    return { identity: { ...identity, key, release }, files, bytes, ...lists, partial: false }
+    const found = { files, bytes, releaseFiles: files, ...lists, partial: false }
+    return { identity: { ...identity, key, release }, ...found }
   })
 }
 
