@@ -104,14 +104,24 @@ export class CorestoreBundles implements BundleStore {
   async close(): Promise<void> {
     const open = await Promise.allSettled(this.#open.values())
     this.#open.clear()
-    for (const bundle of open) {
-      if (bundle.status !== 'fulfilled') continue
-      const { key, drive } = bundle.value
-      const written = await bundle.value.endWriting()
+    const failed: unknown[] = []
+    for (const bundle of open)
+      if (bundle.status === 'fulfilled')
+        await this.#closeBundle(bundle.value).catch(error => failed.push(error))
+    await this.#store.close().catch((error: unknown) => failed.push(error))
+    if (failed.length > 0) throw storeError(failed[0], this.#home, this.#home)
+  }
+
+  /** A bundle keeps its mark where what was written is not durable. */
+  async #closeBundle(bundle: DriveBundle): Promise<void> {
+    const { key, drive } = bundle
+    let written = false
+    try {
+      written = await bundle.endWriting()
+    } finally {
       await drive.close()
-      if (written) await unmarkWriting(this.#home, key)
     }
-    await this.#store.close()
+    if (written) await unmarkWriting(this.#home, key)
   }
 
   /** Makes durable what a process that was killed wrote, before any of it is offered to peers. */

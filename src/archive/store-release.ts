@@ -6,7 +6,7 @@ import type {
   ReleaseRecord,
   WorkRecord,
 } from '../../schemas/index.ts'
-import { fail } from '../core/errors.ts'
+import { asReproError, fail } from '../core/errors.ts'
 import type { OpenRelease } from '../core/home.ts'
 import type { LocatedFile, ReleaseIdentity } from '../core/release-source.ts'
 import { blake3 } from '../system/blake3.ts'
@@ -22,6 +22,7 @@ import { safeEntries } from './index-entries.ts'
 import { MAX_MANIFEST_BYTES, MAX_SEGMENT_BYTES } from './limits.ts'
 import { lookUp } from './look-up.ts'
 import { parseManifest } from './release-manifest.ts'
+import { isDamage } from './store-errors.ts'
 
 const READERS_KEPT = 8
 const ENTRIES_KEPT = 100_000
@@ -147,11 +148,15 @@ export class StoreRelease implements OpenRelease {
         return
       }
       for (let at = 0; at < files.length; at += LOCATED_AT_ONCE) {
-        const blocks: FileBlocks[] = []
+        const blocks: (Omit<FileBlocks, 'runs'> & { readonly runs: FileBlocks['runs'] | null })[] =
+          []
         const slice = files.slice(at, at + LOCATED_AT_ONCE)
         for await (const { file, entry } of this.#entriesOf(view, slice))
-          blocks.push({ file, runs: await runsOf(view, file, entry.blob) })
-        yield* placesOf(blocks, find)
+          blocks.push({ file, runs: await runsOf(view, file, entry.blob).catch(noRuns) })
+        const found = blocks.filter(hasRuns)
+        yield* placesOf(found, find)
+        if (found.length < blocks.length)
+          yield blocks.filter(one => !hasRuns(one)).map(({ file }) => ({ file, extents: null }))
       }
     } finally {
       if (!this.#isKept(view)) await view.close()
@@ -252,6 +257,15 @@ async function runsOf(
   }
   return runs
 }
+
+/** Whoever reads the file is told what is wrong with its block map; no other file suffers. */
+function noRuns(error: unknown): null {
+  if (isDamage(error) || asReproError(error).code === 'NO_PEER') return null
+  throw error
+}
+
+const hasRuns = (one: { readonly runs: FileBlocks['runs'] | null }): one is FileBlocks =>
+  one.runs !== null
 
 type FileInDrive = DriveEntry & { readonly blob: NonNullable<DriveEntry['blob']> }
 

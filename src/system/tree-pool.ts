@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { ReproError } from '../core/errors.ts'
 import type { Extent } from '../core/release-source.ts'
 import { blake3Backend } from './blake3.ts'
 import { type Checked, checkHere, type FileToCheck } from './tree-check.ts'
@@ -54,6 +55,8 @@ export class TreePool {
   readonly #waiting = new Map<number, Waiting>()
   readonly #rings: SharedArrayBuffer[] = []
   #next = 0
+  #broken: ReproError | null = null
+  #closed = false
 
   /** @param onlyChecks that nothing is written: of a few files, this thread can hash what others read. */
   constructor(expectedBytes: number, expectedFiles: number, onlyChecks = false) {
@@ -71,7 +74,8 @@ export class TreePool {
 
   /**
    * Writes files under temporary names and renames them. Gives the state of each, null for one whose bytes cannot be
-   * read or are not those expected: nothing stands there then. Throws what the disk says, and AbortError when closed.
+   * read or are not those expected: nothing stands there then. Throws what the disk says, AbortError when closed,
+   * and INTERNAL when a thread dies.
    */
   async place(
     files: readonly FileToPlace[],
@@ -110,6 +114,7 @@ export class TreePool {
   async close(): Promise<void> {
     Atomics.store(new Int32Array(this.#stop), 0, 1)
     await Promise.allSettled([...this.#waiting.values()].map(job => job.done))
+    this.#closed = true
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()))
   }
 
@@ -134,6 +139,7 @@ export class TreePool {
   }
 
   async #post(thread: Thread, weight: number, job: object): Promise<unknown> {
+    if (this.#broken) throw this.#broken
     const id = this.#next++
     // Only threads at work keep the process alive.
     for (const { worker } of this.#threads) worker.ref()
@@ -156,12 +162,24 @@ export class TreePool {
       resourceLimits: LIMITS,
     })
     worker.on('message', answer => this.#settle(answer))
+    let cause: unknown
     worker.on('error', error => {
-      for (const job of this.#waiting.values()) job.reject(error)
-      this.#waiting.clear()
+      cause = error
     })
+    worker.on('exit', () => this.#fail(cause))
     worker.unref()
     return { worker, load: 0 }
+  }
+
+  /** A thread ended, which none does by itself: what is under way fails, and so does what is asked for from now on. */
+  #fail(cause: unknown): void {
+    if (this.#closed) return
+    this.#broken ??= new ReproError('INTERNAL', 'a thread that writes and checks files died', {
+      cause,
+    })
+    for (const job of this.#waiting.values()) job.reject(this.#broken)
+    this.#waiting.clear()
+    for (const { worker } of this.#threads) worker.unref()
   }
 
   #settle(answer: { id: number; results?: unknown; error?: { message: string } }): void {

@@ -3,7 +3,11 @@ import { existsSync, lutimesSync, statSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { HypercoreStorage } from 'hypercore-storage'
+import { core as keys } from 'hypercore-storage/lib/keys.js'
+import type { DriveBlob } from 'hyperdrive'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { encodePointer } from '../../src/archive/block-files/stored-value.ts'
 import type { DriveBundle } from '../../src/archive/drive-bundle.ts'
 import type { Settings } from '../../src/core/settings.ts'
 import { get } from '../../src/daemon/operations/get.ts'
@@ -93,6 +97,37 @@ test('a bit that turned around in a block file is found, and just that block com
   expect(result.after).toMatchObject({ changed: [], missing: [] })
   expect(await faults(settings, key)).toEqual([])
   expect(existsSync(join(settings.home, 'repairs', `${key}.json`))).toBe(false)
+})
+
+test('a damaged block map harms its own file alone, and comes from a peer', async () => {
+  const author = await newSettings(LISTENING)
+  const mapped = Buffer.concat([data.subarray(0, 2_000_000), randomBytes(3000), data])
+  const { key } = await publishFiles(author, { ...files, 'z.dat': mapped })
+  const sharer = await startSharer(author)
+  const settings = await newSettings({ peers: [sharer.listening!], waitMs: 3000 })
+  await drain(get(settings, `${key}@1`, await folder()))
+  const { store } = await openHome(settings.home)
+  const { drive } = (await store.open(key)) as DriveBundle
+  const { blob } = ((await drive.entry('/z.dat')) as { value: { blob: DriveBlob } }).value
+  expect(blob.blockMap).toBe(true)
+  const { core } = (await drive.getBlobs())!
+  const { storage } = core.state as unknown as { storage: HypercoreStorage }
+  const batch = storage.db.write({ autoDestroy: true })
+  const nowhere = {
+    kind: 'file',
+    id: 99,
+    offset: 0,
+    length: 100,
+    blake3: Buffer.alloc(32),
+  } as const
+  batch.tryPut(keys.block(storage.core.dataPointer, blob.blockOffset), encodePointer(nowhere))
+  await batch.flush()
+  await store.close()
+  expect(await faults(settings, key)).toEqual(['z.dat'])
+  const { result } = await drain(repair(settings, key))
+  expect(result.repairs).toEqual([{ what: 'z.dat', blocks: 1, repaired: true }])
+  expect(result.after).toMatchObject({ changed: [], missing: [] })
+  expect(await faults(settings, key)).toEqual([])
 })
 
 test('without a peer nothing is given up, and the next repair succeeds', async () => {

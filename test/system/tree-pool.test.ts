@@ -1,7 +1,8 @@
 import { chmod, lstat, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Extent } from '../../src/core/release-source.ts'
 import { blake3 } from '../../src/system/blake3.ts'
 import { formatFileState } from '../../src/system/file-state.ts'
@@ -176,4 +177,20 @@ test('a file that cannot be written fails with what the disk says, and leaves no
   await expect(pool.place([file], null)).rejects.toMatchObject({ code: 'ENOENT' })
   await writeFile(join(folder, 'x'), '')
   expect(await readdir(folder)).toEqual(['x'])
+})
+
+test('a thread that dies fails what is under way and what comes after, and the pool can be closed', async () => {
+  const { folder, pool } = await place()
+  const post = vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (
+    this: Worker,
+  ) {
+    void this.terminate()
+  })
+  onTestFinished(() => post.mockRestore())
+  const bytes = Buffer.from('text')
+  const file = wanted(join(folder, 'file'), bytes, [{ bytes }])
+  for (let i = 0; i < 2; i++)
+    await expect(pool.place([file], null)).rejects.toMatchObject({ code: 'INTERNAL' })
+  post.mockRestore()
+  await expect(pool.prove([file])).rejects.toMatchObject({ code: 'INTERNAL' })
 })

@@ -88,9 +88,12 @@ export class BlockFiles {
     }
   }
 
-  /** Durable: all bytes written so far. Throws DISK_FULL or WRITE_FAILED. */
+  /** Durable: all bytes written so far, and the author's files that blocks point into. Throws DISK_FULL or WRITE_FAILED. */
   async sync(): Promise<void> {
     await this.#writer.sync()
+    await this.#sources.sync().catch(error => {
+      throw storeError(error, this.#parts.folder, this.#parts.folder)
+    })
   }
 
   /**

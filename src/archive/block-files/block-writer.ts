@@ -26,6 +26,8 @@ export class BlockWriter {
   #last: Promise<unknown> = Promise.resolve()
   readonly #unsynced = new Map<number, FileHandle>()
   #folderChanged = false
+  /** Why bytes could not be made durable: the kernel may have dropped them, and says so only once. */
+  #lost: { readonly error: unknown } | null = null
 
   private constructor(folder: string, newest: number, fileBytes: number) {
     this.#folder = folder
@@ -56,7 +58,7 @@ export class BlockWriter {
     return this.#queue(() => this.#roll())
   }
 
-  /** All bytes appended before are durable, and so are the names of their files. */
+  /** All bytes appended before are durable, and so are the names of their files. After a failure nothing is written any more. */
   sync(): Promise<void> {
     return this.#queue(() => this.#sync())
   }
@@ -81,6 +83,7 @@ export class BlockWriter {
   }
 
   async #append(buffers: readonly Uint8Array[]): Promise<Appended> {
+    if (this.#lost !== null) throw this.#lost.error
     if (this.#handle !== null && this.#end >= this.#fileBytes) await this.#roll()
     const handle = this.#handle ?? (await this.#open())
     this.#unsynced.set(this.#newest, handle)
@@ -125,12 +128,16 @@ export class BlockWriter {
     this.#handle = null
     this.#rolled = true
     if (handle !== null && !this.#unsynced.has(this.#newest)) await handle.close()
-    if (this.#unsynced.size >= UNSYNCED_FILES) await this.#sync()
+    if (this.#lost === null && this.#unsynced.size >= UNSYNCED_FILES) await this.#sync()
   }
 
   async #sync(): Promise<void> {
+    if (this.#lost !== null) throw this.#lost.error
     for (const [id, handle] of this.#unsynced) {
-      await handle.datasync()
+      await handle.datasync().catch((error: unknown) => {
+        this.#lost = { error }
+        throw error
+      })
       this.#unsynced.delete(id)
       if (handle !== this.#handle) await handle.close()
     }

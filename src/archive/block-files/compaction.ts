@@ -61,6 +61,7 @@ export async function compactBlocks(
   const going = new Map(dead.filter(one => !room.isUnsettled(one.id)).map(one => [one.id, one]))
   const result = { files: 0, freedBytes: 0, movedBytes: 0 }
   for (const pass of passesOf(going, passBytes)) {
+    await keepDamaged(room, pass)
     const movedBytes = await moveLive(room, pass, signal)
     await db.flush()
     for (const [id, { size }] of pass) {
@@ -93,7 +94,16 @@ function passesOf(
   return passes
 }
 
-/** A file with a block that cannot be read is taken out of `going`: it stays. */
+/** Takes a file with a block that cannot be read out of `going`: it stays, and nothing of it is copied. */
+async function keepDamaged(room: CompactRoom, going: Map<number, unknown>): Promise<void> {
+  for await (const { value } of scanBlocks(room.db, await room.countDataPointers())) {
+    const pointer = decodeValue(value)
+    if (pointer.kind !== 'file' || !going.has(pointer.id)) continue
+    if ((await room.read(pointer).catch(() => null)) === null) going.delete(pointer.id)
+  }
+}
+
+/** A file with a block that went bad meanwhile is taken out of `going` too; the bytes moved are those of files that go. */
 async function moveLive(
   room: CompactRoom,
   going: Map<number, unknown>,
@@ -101,11 +111,12 @@ async function moveLive(
 ): Promise<number> {
   let batch: { entry: StoredEntry; bytes: Buffer; pointer: Pointer }[] = []
   let size = 0
-  let moved = 0
+  const moved = new Map<number, number>()
   const move = async (): Promise<void> => {
     signal?.throwIfAborted()
     await moveBatch(room, batch)
-    moved += size
+    for (const { bytes, pointer } of batch)
+      moved.set(pointer.id, (moved.get(pointer.id) ?? 0) + bytes.length)
     batch = []
     size = 0
   }
@@ -122,7 +133,7 @@ async function moveLive(
     if (size >= BATCH_BYTES) await move()
   }
   if (batch.length > 0) await move()
-  return moved
+  return [...moved].reduce((all, [id, bytes]) => all + (going.has(id) ? bytes : 0), 0)
 }
 
 async function moveBatch(

@@ -9,7 +9,8 @@ const readFile = promisify(read)
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 interface OpenFile {
-  readonly fd: number
+  readonly fd: Promise<number>
+  /** Counted from before it is open: nobody closes what another is about to read. */
   users: number
   /** No longer in the table; closed by its last user. */
   dropped: boolean
@@ -19,7 +20,7 @@ interface OpenFile {
 export class OpenFiles {
   readonly #limit: number
   /** The least recently used first. */
-  readonly #files = new Map<string, Promise<OpenFile>>()
+  readonly #files = new Map<string, OpenFile>()
   readonly #held = new Map<string, OpenFile>()
 
   constructor(limit: number) {
@@ -33,10 +34,11 @@ export class OpenFiles {
   async read(path: string, offset: number, length: number): Promise<Buffer | null> {
     const file = await this.#take(path)
     try {
+      const fd = await file.fd
       const bytes = Buffer.allocUnsafe(length)
       let done = 0
       while (done < length) {
-        const { bytesRead } = await readFile(file.fd, bytes, done, length - done, offset + done)
+        const { bytesRead } = await readFile(fd, bytes, done, length - done, offset + done)
         if (bytesRead === 0) return null
         done += bytesRead
       }
@@ -63,45 +65,42 @@ export class OpenFiles {
 
   async close(): Promise<void> {
     for (const path of [...this.#held.keys()]) await this.drop(path)
-    const files = await Promise.allSettled(this.#files.values())
+    const files = [...this.#files.values()]
     this.#files.clear()
-    for (const file of files) if (file.status === 'fulfilled') await this.#drop(file.value)
+    for (const file of files) await this.#drop(file)
   }
 
   async #take(path: string): Promise<OpenFile> {
-    let opening = this.#files.get(path)
-    this.#files.delete(path)
-    if (opening === undefined) {
-      opening = openFile(path, FLAGS).then(fd => ({
-        fd,
-        users: 0,
-        dropped: false,
-      }))
-      opening.catch(() => this.#files.delete(path))
-    }
-    this.#files.set(path, opening)
-    const file = await opening
+    const file = this.#files.get(path) ?? { fd: openFile(path, FLAGS), users: 0, dropped: false }
     file.users++
+    this.#files.delete(path)
+    this.#files.set(path, file)
+    try {
+      await file.fd
+    } catch (error) {
+      file.users--
+      if (this.#files.get(path) === file) this.#files.delete(path)
+      throw error
+    }
     await this.#shrink()
     return file
   }
 
   async #release(file: OpenFile): Promise<void> {
     file.users--
-    if (file.dropped && file.users === 0) await closeFile(file.fd)
+    if (file.dropped && file.users === 0) await closeFile(await file.fd)
     await this.#shrink()
   }
 
   async #drop(file: OpenFile): Promise<void> {
     file.dropped = true
-    if (file.users === 0) await closeFile(file.fd)
+    if (file.users === 0) await closeFile(await file.fd)
   }
 
   async #shrink(): Promise<void> {
-    for (const [path, opening] of this.#files) {
+    for (const [path, file] of this.#files) {
       if (this.#files.size <= this.#limit) return
-      const file = await opening.catch(() => null)
-      if (file === null || file.users > 0 || this.#files.get(path) !== opening) continue
+      if (file.users > 0) continue
       this.#files.delete(path)
       await this.#drop(file)
     }

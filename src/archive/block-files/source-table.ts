@@ -1,6 +1,8 @@
-import { lstat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, open } from 'node:fs/promises'
 import type { Database } from 'hypercore-storage'
 import { formatFileState } from '../../system/file-state.ts'
+import { parallel } from '../../system/parallel.ts'
 
 /** A file of the author's that blocks point into. */
 export interface SourceFile {
@@ -8,6 +10,9 @@ export interface SourceFile {
   readonly state: string
 }
 
+/** So many files are made durable at once. */
+const SYNCS_AT_ONCE = 8
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const PREFIX = Buffer.from('repro/source/')
 
 /** Which file an in-place pointer means: small records in RocksDB, written before the pointers. */
@@ -16,6 +21,8 @@ export class SourceTable {
   readonly #byId = new Map<number, Promise<SourceFile | null>>()
   #ids: Promise<Map<string, number>> | null = null
   #next = 1
+  /** Files that may be in the memory of the kernel alone. */
+  #unsynced = new Set<string>()
 
   constructor(db: Database) {
     this.#db = db
@@ -32,6 +39,7 @@ export class SourceTable {
       return known
     }
     const id = this.#next++
+    this.#unsynced.add(path)
     ids.set(name, id)
     const written = this.#put(id, { path, state })
     this.#byId.set(id, written)
@@ -50,6 +58,13 @@ export class SourceTable {
       this.#byId.set(id, source)
     }
     return await source
+  }
+
+  /** The files that blocks point into since the last call are durable; one that is gone is noticed when it is read. */
+  async sync(): Promise<void> {
+    const paths = [...this.#unsynced]
+    this.#unsynced.clear()
+    for await (const _ of parallel(paths, SYNCS_AT_ONCE, syncSource));
   }
 
   /** The path of a file that is as it was when it was published, else null. */
@@ -81,6 +96,15 @@ export class SourceTable {
       this.#byId.set(id, Promise.resolve(source))
     }
     return ids
+  }
+}
+
+async function syncSource(path: string): Promise<void> {
+  const handle = await open(path, FLAGS).catch(() => null)
+  try {
+    await handle?.datasync()
+  } finally {
+    await handle?.close()
   }
 }
 

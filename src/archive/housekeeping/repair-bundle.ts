@@ -145,11 +145,8 @@ class RepairWork {
       if (!blob) return
       const own = runsOf(blob, core)
       let damaged = await this.#damageIn(core, own)
-      yield* this.#repair(
-        blob.blockMap ? `the block map of ${file.path}` : file.path,
-        core,
-        damaged,
-      )
+      yield* this.#repair(file.path, core, damaged)
+      const ownDamage = damaged.length > 0
       if (
         blob.blockMap &&
         (await core.has(blob.blockOffset, blob.blockOffset + blob.blockLength))
@@ -161,7 +158,7 @@ class RepairWork {
         )
         yield* this.#repair(file.path, core, damaged)
       }
-      if (damaged.length === 0 && (await core.has(blob.blockOffset)))
+      if (!ownDamage && damaged.length === 0 && (await core.has(blob.blockOffset)))
         yield* this.#unexplained(release, file)
     } catch (error) {
       // A file whose entry or map was never fetched is missing, not damaged.

@@ -343,7 +343,10 @@ describe('compaction', () => {
     await core.append(blocks)
     await core.clear(0, 10)
     await damage(files, core, 12)
-    await files.compact({ deadShare: 0.1 })
+    const before = await bytesOutside(folder)
+    const kept = { files: 0, freedBytes: 0, movedBytes: 0 }
+    expect(await files.compact({ deadShare: 0.1 })).toEqual(kept)
+    expect(await bytesOutside(folder)).toBe(before)
     expect(sums([await core.get(13)])).toEqual(sums([blocks[13]!]))
     expect(await codeOf(core.get(12))).toBe('BLOCK_DAMAGED')
     const other = await openOurs()

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { noteBlock } from '../../../src/archive/block-files/block-notes.ts'
 import {
   allSums,
   bytesOutside,
@@ -98,5 +100,37 @@ describe('writing', () => {
     expect((await files.usage()).files).toBeGreaterThan(30)
     await core.append(someBlocks(4))
     expect(core.length).toBe(164)
+  })
+
+  test('after a sync that failed nothing more is written: the kernel says only once that bytes are lost', async () => {
+    const { store, files } = await openOurs()
+    const core = await openCore(store)
+    await core.append([randomBytes(50_000)])
+    const handle = await open(new URL(import.meta.url), 'r')
+    const spy = vi
+      .spyOn(Object.getPrototypeOf(handle) as typeof handle, 'datasync')
+      .mockRejectedValueOnce(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }))
+    await handle.close()
+    onTestFinished(() => spy.mockRestore())
+    for (let i = 0; i < 2; i++) expect(await codeOf(files.sync())).toBe('WRITE_FAILED')
+    expect(await codeOf(core.append([randomBytes(50_000)]))).toBe('WRITE_FAILED')
+  })
+
+  test("an author's file is durable before what points into it is told", async () => {
+    const { store, files } = await openOurs()
+    const core = await openCore(store)
+    const bytes = randomBytes(50_000)
+    const path = join(await newFolder(), 'file')
+    await writeFile(path, bytes)
+    noteBlock(bytes, { source: { path, state: 'some state', offset: 0 } })
+    await core.append([bytes])
+    const handle = await open(new URL(import.meta.url), 'r')
+    const spy = vi.spyOn(Object.getPrototypeOf(handle) as typeof handle, 'datasync')
+    await handle.close()
+    onTestFinished(() => spy.mockRestore())
+    await files.sync()
+    expect(spy).toHaveBeenCalledTimes(1)
+    await files.sync()
+    expect(spy).toHaveBeenCalledTimes(1)
   })
 })
