@@ -4,7 +4,9 @@ import type { WorkRecord } from '../../schemas/index.ts'
 import { fail } from '../core/errors.ts'
 import type { IngestedFile } from '../core/home.ts'
 import type { SourceFile } from '../core/source-file.ts'
+import { formatBytes } from '../core/text.ts'
 import { blake3Digest } from '../system/blake3.ts'
+import { AVERAGE_BLOCK } from '../system/cutter.mjs'
 import type { IngestEvent } from '../system/ingest-events.ts'
 import { IngestPool } from '../system/ingest-pool.ts'
 import { enterPhase } from '../system/phase.ts'
@@ -13,7 +15,7 @@ import { BlobWriter, type RestoreBlocks, type StoredBlob } from './blob-writer.t
 import type { BlockSource } from './block-files/block-notes.ts'
 import { OUTSIDE_BYTES } from './block-files/stored-value.ts'
 import { BlockIndex, type DigestsOf } from './block-index.ts'
-import { decodeBlockMap } from './block-map.ts'
+import { decodeBlockMap, MAX_MAPPED_BLOCKS } from './block-map.ts'
 import type { BlockProof } from './block-proof.ts'
 import { byteOffsetOf } from './byte-offsets.ts'
 import { IMAGES_FOLDER } from './drive-paths.ts'
@@ -33,6 +35,17 @@ export interface ContentStoreOptions {
   /** First block behind the newest release. */
   readonly since: number
   readonly inPlace: boolean
+}
+
+/** A file of more bytes has more blocks than a block map may name. */
+const MAX_SHARED_BYTES = MAX_MAPPED_BLOCKS * AVERAGE_BLOCK
+
+function* noteLong(files: readonly SourceFile[]): Generator<WorkRecord> {
+  for (const { path, size } of files) {
+    if (size <= MAX_SHARED_BYTES) continue
+    const message = `${path} has ${formatBytes(size)}: above ${formatBytes(MAX_SHARED_BYTES)} a file is stored as a whole, and again as a whole when bytes were put in; several files of fewer bytes share what they have in common`
+    yield { action: 'note', subject: path, message }
+  }
 }
 
 /** The contents that one publish has stored, by the BLAKE3 of the whole. */
@@ -60,6 +73,7 @@ export class ContentStore {
     const results = new Array<IngestedFile>(files.length)
     if (files.length === 0) return results
     const writer = await this.#open(signal)
+    yield* noteLong(files)
     const totalBytes = files.reduce((sum, file) => sum + file.size, 0)
     const done = { bytes: 0, files: 0 }
     let shown = Date.now()

@@ -1,4 +1,4 @@
-// Reads runs of bytes of files for the threads of tree-pool.ts. Plain JavaScript, see hash-worker.mjs.
+// Reads runs of bytes of files for the threads of tree-pool.ts. Plain JavaScript: threads load it as it is.
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 
 /** At most so many bytes are read at once. */

@@ -1,4 +1,4 @@
-// Writes and checks files for tree-pool.ts in a thread of its own. Plain JavaScript, see hash-worker.mjs.
+// Writes and checks files for tree-pool.ts in a thread of its own. Plain JavaScript: threads load it as it is.
 // Jobs: {id, kind: 'write' | 'check' | 'prove' | 'follow', ...}; answers: {id, results} or {id, error: {code, message, ...}}.
 // Nothing here decides where a file goes: paths come checked from tree-writer.ts.
 import {

@@ -199,6 +199,23 @@ test('what a publish that was cut off before its record left in the tree is not 
   expect((await bundle.releases(limits)).map(one => one.fault)).toEqual([null, null])
 })
 
+test('a file of more blocks than a map names is noted before it is read', async () => {
+  const { store } = await openHome()
+  const session = await (await store.create()).startPublish({})
+  const file = (path: string, size: number) => ({
+    path,
+    absolute: `/none/${path}`,
+    size,
+    state: '',
+  })
+  const work = session.ingest([file('fits.bin', 60 * 2 ** 30), file('huge.bin', 80 * 2 ** 30)])
+  const { value } = await work.next()
+  expect(value).toMatchObject({ action: 'note', subject: 'huge.bin' })
+  expect((value as { message: string }).message).toMatch(/stored as a whole/)
+  await work.return([])
+  await session.close()
+})
+
 test('a second session waits until the first is closed', async () => {
   const { store } = await openHome()
   const bundle = await store.create()
