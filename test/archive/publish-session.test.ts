@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, readFile, rm, writeFile } from 'node:fs/promises'
+import { lstat, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { FileEntry, WorkRecord } from '../../schemas/index.ts'
+import { BlockFiles } from '../../src/archive/block-files/block-files.ts'
 import type { Bundle } from '../../src/archive/bundle.ts'
 import type { DriveBundle } from '../../src/archive/drive-bundle.ts'
 import type { IngestedFile, StartPublishOptions } from '../../src/core/home.ts'
@@ -275,4 +276,41 @@ test('in place, large files stay where they are, and one that changed is stored 
   const second = await folderOf({ 'big.bin': changed, 'small.txt': 'small' }, folder.root)
   await publishInOne(bundle, second, { inPlace: true })
   expect((await readBack(bundle, 2))['big.bin']).toBe(blake3(changed))
+})
+
+test('a close that a full disk fails says so, and lets go of the store', async () => {
+  const { home, store } = await openHome()
+  const bundle = await store.create()
+  await store.create()
+  const session = await bundle.startPublish({})
+  await drain(session.ingest((await folderOf({ 'one.bin': randomBytes(100_000) })).sources))
+  await session.close()
+  const handle = await open(new URL(import.meta.url), 'r')
+  const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+  const spy = vi
+    .spyOn(Object.getPrototypeOf(handle) as typeof handle, 'datasync')
+    .mockRejectedValue(full)
+  await handle.close()
+  try {
+    expect(await codeOf(store.close())).toBe('DISK_FULL')
+  } finally {
+    spy.mockRestore()
+  }
+  const again = (await openHome(home)).store
+  expect((await publish(await again.open(bundle.key), { a: '1' })).published).toBe(true)
+})
+
+test('an unchanged release is told only when it is durable: the publish before may have failed at its end', async () => {
+  const { store } = await openHome()
+  const bundle = await store.create()
+  await publish(bundle, { a: '1' })
+  const sync = vi
+    .spyOn(BlockFiles.prototype, 'sync')
+    .mockRejectedValueOnce(new Error('not durable'))
+  try {
+    await expect(publish(bundle, { a: '1' })).rejects.toThrow('not durable')
+    expect((await publish(bundle, { a: '1' })).published).toBe(false)
+  } finally {
+    sync.mockRestore()
+  }
 })
