@@ -6,6 +6,8 @@ import { scanBee } from './bee-scan.ts'
 import { BlobGuesses } from './blob-guesses.ts'
 import { decodeBlockMap, MAX_MAP_BLOCKS, type MappedBlock, malformed } from './block-map.ts'
 import { blockFinder } from './block-places.ts'
+import { offeredBy } from './housekeeping/refetch-blocks.ts'
+import { RepairJournal } from './housekeeping/repair-journal.ts'
 import type { Patience } from './patience.ts'
 import { isDamage } from './store-errors.ts'
 
@@ -196,14 +198,21 @@ export class DriveView {
     }
   }
 
-  /** One block. Where peers may be asked, one that is damaged on disk is dropped and asked for again. */
+  /** One block. One that is damaged on disk is given up and asked for again where a connected peer has it. */
   async #block(core: Hypercore, index: number): Promise<Buffer | null> {
     try {
       return await core.get(index, this.patience.options)
     } catch (error) {
       if (this.patience.offline || core.writable || !isDamage(error)) throw error
+      if (core.peers.length === 0 || (await offeredBy(core, [index], undefined)).length === 0)
+        throw error
+      const { folder, key } = this.patience.bundle
+      const journal = await RepairJournal.open(folder, key)
+      await journal.begin(core, [index])
       await core.clear(index, index + 1)
-      return await core.get(index, this.patience.options)
+      const block = await core.get(index, this.patience.options)
+      if (block !== null) await journal.end(core, [index])
+      return block
     }
   }
 

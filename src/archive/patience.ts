@@ -59,6 +59,11 @@ export class Patience {
     return this.#stallMs === 0
   }
 
+  /** The bundle whose peers are waited for. */
+  get bundle(): Pick<PeerView, 'key' | 'folder'> {
+    return this.#peers
+  }
+
   /** The same for what is here alone. */
   get here(): Patience {
     const signal = this.#signal

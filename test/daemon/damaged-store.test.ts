@@ -59,7 +59,7 @@ test('bytes that the disk lost are fetched again from a peer', async () => {
   const bad = await drain(verify(settings, key))
   expect(bad.result).toMatchObject({ changed: ['data/one.dat'], missing: [], partial: false })
   expect(await codeOf(drain(get(withNetwork(settings, { peers: [] }), key, `${folder}-a`)))).toBe(
-    'NO_PEER',
+    'BLOCK_DAMAGED',
   )
 
   await drain(get(settings, `${key}@1`, `${folder}-b`))

@@ -53,7 +53,7 @@ test('what executes a stage reaches no store, no network and no Holepunch packag
   const allowed = /^(schemas\/|src\/(core|system|runtime|run|image)$)/
   expect(rooms.filter(room => !allowed.test(room))).toEqual([])
   expect(files.filter(file => /image\/(capture|formats|tar|unpack|import)/.test(file))).toEqual([])
-  expect(packages).toEqual(['execa', 'hash-wasm', 're2js', 'zod'])
+  expect(packages).toEqual(['execa', 'hash-wasm', 'zod'])
 })
 
 test('a stage runs from the folder alone, with no native module in the process', async () => {

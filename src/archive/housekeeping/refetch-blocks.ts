@@ -28,8 +28,7 @@ export async function* refetchBlocks(
   journal: RepairJournal,
   options: RefetchOptions,
 ): AsyncGenerator<number> {
-  await peersTell(core, indexes, options.signal)
-  const offered = indexes.filter(index => core.peers.some(peer => peerHas(peer, index)))
+  const offered = await offeredBy(core, indexes, options.signal)
   for (let at = 0; at < offered.length; at += AT_ONCE) {
     const some = offered.slice(at, at + AT_ONCE)
     await journal.begin(core, some)
@@ -59,15 +58,16 @@ export async function* refetchBlocks(
   }
 }
 
-/** Peers that have just connected need a moment to say what they have. */
-async function peersTell(
+/** Those of `indexes` that a connected peer says to have. Peers that have just connected need a moment to say it. */
+export async function offeredBy(
   core: Hypercore,
   indexes: readonly number[],
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const known = () => indexes.every(index => core.peers.some(peer => peerHas(peer, index)))
-  for (let waited = 0; waited < TELL_MS && !known(); waited += TICK_MS) {
+): Promise<number[]> {
+  const isOffered = (index: number) => core.peers.some(peer => peerHas(peer, index))
+  for (let waited = 0; waited < TELL_MS && !indexes.every(isOffered); waited += TICK_MS) {
     signal?.throwIfAborted()
     await new Promise(resolve => setTimeout(resolve, TICK_MS))
   }
+  return indexes.filter(isOffered)
 }

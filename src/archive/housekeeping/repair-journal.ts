@@ -10,19 +10,29 @@ const journalFile = z.strictObject({
   blocks: z.record(z.string(), z.array(z.int().min(0))),
 })
 
-/** `<home>/repairs/<key>.json`: which blocks of a bundle a repair has given up. It is there only while there are some. */
+const opened = new Map<string, Promise<RepairJournal>>()
+
+/** `<home>/repairs/<key>.json`: which blocks of a bundle were given up to be fetched anew. It is there only while there are some. */
 export class RepairJournal {
   readonly #path: string
   readonly #blocks: Map<string, Set<number>>
+  #written: Promise<void> = Promise.resolve()
 
   private constructor(path: string, blocks: Map<string, Set<number>>) {
     this.#path = path
     this.#blocks = blocks
   }
 
-  /** A journal that cannot be read is empty: what it named shows as missing. */
+  /** The same journal for all of a process. One that cannot be read is empty: what it named shows as missing. */
   static async open(home: string, key: string): Promise<RepairJournal> {
     const path = join(home, 'repairs', `${key}.json`)
+    const journal = opened.get(path) ?? RepairJournal.#read(path)
+    opened.set(path, journal)
+    journal.catch(() => opened.delete(path))
+    return await journal
+  }
+
+  static async #read(path: string): Promise<RepairJournal> {
     const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return ''
       throw error
@@ -53,7 +63,14 @@ export class RepairJournal {
     await this.#write()
   }
 
+  /** One write after another: each is of all that is known when it begins. */
   async #write(): Promise<void> {
+    const write = this.#written.then(() => this.#writeNow())
+    this.#written = write.catch(() => undefined)
+    await write
+  }
+
+  async #writeNow(): Promise<void> {
     if (this.#blocks.size === 0) {
       await rm(this.#path, { force: true })
       return
