@@ -6,6 +6,7 @@ import { peerHas } from './held-by-peers.ts'
 import type { RepairJournal } from './repair-journal.ts'
 
 const AT_ONCE = 16
+const TRIES = 3
 /** How long peers are listened to for whether they have a block. */
 const TELL_MS = 3000
 const TICK_MS = 50
@@ -33,26 +34,31 @@ export async function* refetchBlocks(
     const some = offered.slice(at, at + AT_ONCE)
     await journal.begin(core, some)
     enterPhase('repair')
-    const patience = new Patience(host, options)
-    const back = await Promise.allSettled(
-      some.map(async index => {
-        await core.clear(index, index + 1)
-        enterPhase('repair')
-        return await patience.wait(core.get(index, { wait: true, raw: true }))
-      }),
-    )
-    options.signal?.throwIfAborted()
-    const right = some.filter((_, i) => {
-      const one = back[i]!
-      return one.status === 'fulfilled' && one.value !== null
-    })
-    const full = back
-      .flatMap(one =>
+    let left = some
+    // What fails for another reason than silence is asked for again: a stream that ended may be back.
+    for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
+      const patience = new Patience(host, options)
+      const back = await Promise.allSettled(
+        left.map(async index => {
+          await core.clear(index, index + 1)
+          enterPhase('repair')
+          return await patience.wait(core.get(index, { wait: true, raw: true }))
+        }),
+      )
+      options.signal?.throwIfAborted()
+      const faults = back.flatMap(one =>
         one.status === 'rejected' ? [storeError(one.reason, host.key, host.folder)] : [],
       )
-      .find(error => error.code === 'DISK_FULL')
-    // Peers are not to blame for what this disk has no room for.
-    if (full) throw full
+      // Peers are not to blame for what this disk has no room for.
+      const full = faults.find(error => error.code === 'DISK_FULL')
+      if (full) throw full
+      left = left.filter((_, i) => {
+        const one = back[i]!
+        return one.status === 'rejected' || one.value === null
+      })
+      if (faults.some(error => error.code === 'NO_PEER')) break
+    }
+    const right = some.filter(index => !left.includes(index))
     await journal.end(core, right)
     yield* right
   }
