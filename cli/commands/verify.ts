@@ -49,7 +49,7 @@ export const verify = defineCommand<Flags>({
     const failed = repairs.filter(one => !one.repaired).length
     const right = failed === 0 && (faults === 0 || (unfetched && repairs.length > 0))
     const tooLittle = flags.whole === true && result.partial
-    if (faults > 0 && !right) printNext(result, { unfetched, repairs, tried: flags.repair }, output)
+    if (faults > 0 && !right) printNext(result, { target, unfetched, tried: flags.repair }, output)
     const data = { ...result, ...(flags.repair ? { repairs } : {}) }
     output.record({ action: 'result', status: right && !tooLittle ? 'ok' : 'error', data })
     if (right) return tooLittle ? ExitCode.partial : ExitCode.ok
@@ -89,18 +89,27 @@ function printResult(result: VerifyResult, unfetched: boolean, output: Output): 
 }
 
 interface Tried {
+  readonly target: string
   readonly unfetched: boolean
-  readonly repairs: readonly Repair[]
   readonly tried: boolean | undefined
 }
 
-function printNext({ identity }: VerifyResult, { unfetched, tried }: Tried, output: Output): void {
+function printNext(
+  { identity }: VerifyResult,
+  { target, unfetched, tried }: Tried,
+  output: Output,
+): void {
   if (identity.key === null) return
+  const folder = parseReference(target).kind === 'folder'
   const ref = `${identity.key}@${identity.release}`
-  output.say(`next: repro get ${ref} <dir>${unfetched ? '' : ' --force'}`)
+  output.say(`next: repro get ${ref} ${folder ? target : '<dir>'}${unfetched ? '' : ' --force'}`)
   if (unfetched) return
-  if (!tried) output.say('  or get anew just what the disk damaged: add --repair')
-  output.say('  or, of files published in place that moved: repro publish <dir>')
+  if (!tried)
+    output.say(`  or get anew just what the disk damaged: repro verify ${target} --repair`)
+  if (folder) return
+  output.say(
+    '  or, if the files were published in place and only moved: repro publish <their folder> --in-place',
+  )
   if (tried)
     output.say('  or, where the folder that was published is here: repro publish <dir> --rehash')
 }

@@ -100,6 +100,17 @@ export function fail(code: ErrorCode, message: string, details: ErrorDetails = {
   throw new ReproError(code, message, details)
 }
 
+/** What the system says of a path, in words. */
+const FILE_FAULTS = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  ENOENT: 'no such file or folder',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'a folder is where a file must be',
+  ENOTDIR: 'a file is where a folder must be',
+  EEXIST: 'something else is there already',
+} as const
+
 /** Turns anything thrown into a ReproError; errno codes that users meet get their own code and hint. */
 export function asReproError(error: unknown): ReproError {
   if (error instanceof ReproError) return error
@@ -114,13 +125,8 @@ export function asReproError(error: unknown): ReproError {
       cause: e,
     })
   }
-  if (e?.code === 'EACCES' || e?.code === 'EPERM' || e?.code === 'ENOENT' || e?.code === 'EROFS') {
-    const what = {
-      EACCES: 'permission denied',
-      EPERM: 'operation not permitted',
-      ENOENT: 'no such file or folder',
-      EROFS: 'the file system is read-only',
-    }[e.code]
+  if (e?.code !== undefined && e.code in FILE_FAULTS) {
+    const what = FILE_FAULTS[e.code as keyof typeof FILE_FAULTS]
     return new ReproError(
       e.syscall === 'open' ||
         e.syscall === 'scandir' ||

@@ -68,6 +68,8 @@ async function readKeyFile(file: string): Promise<string> {
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(16_384))
     return buffer.toString('utf8', 0, bytesRead)
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
+      fail('KEY_INVALID', `"${file}" is a folder, not a file that repro key export wrote`)
     throw asReproError(error)
   } finally {
     await handle.close()
