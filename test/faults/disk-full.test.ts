@@ -68,10 +68,8 @@ test.for(LEFT)(
     const reader = disk.person('reader')
     const get = ['get', `${key}@1`, join(disk.folder, 'copy'), '--peer', peer]
     disk.fill(left)
-    // Not after the wait for peers, which have sent what was asked for.
-    const start = performance.now()
-    await refusedForSpace(reader, [...get, '--wait', '60s'])
-    expect(performance.now() - start).toBeLessThan(20_000)
+    // Not after the wait for peers, which have sent what was asked for: that is longer than this test may take.
+    await refusedForSpace(reader, [...get, '--wait', '600s'])
     disk.free()
     await reader.json(get)
     await reader.json(['verify', join(disk.folder, 'copy')])

@@ -1,7 +1,6 @@
 import type Hypercore from 'hypercore'
-import type { HypercoreStorage } from 'hypercore-storage'
 import { core as keys } from 'hypercore-storage/lib/keys.js'
-import { dataPointerOf } from './data-pointer.ts'
+import { dataPointerOf, storageOf } from './data-pointer.ts'
 import { decodeValue, type StoredValue } from './stored-value.ts'
 
 /** Where the stored bytes of a block lie (those of an encrypted core are encrypted). */
@@ -33,7 +32,7 @@ export async function readExtents(
   places: Places,
 ): Promise<(BlockExtent | null)[]> {
   await core.ready()
-  const { storage } = (core as unknown as { state: { storage: HypercoreStorage } }).state
+  const storage = storageOf(core)
   const reader = storage.read()
   const wanted = indexes.map(index => keys.block(dataPointerOf(reader.core, index), index))
   const reading = Promise.all(wanted.map(key => reader.view.get(reader.read, key)))

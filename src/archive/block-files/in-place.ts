@@ -1,5 +1,6 @@
 import type Hypercore from 'hypercore'
 import type { Database } from 'hypercore-storage'
+import { storageOf } from './data-pointer.ts'
 import { blockFilesOf } from './open-block-storage.ts'
 import { sourceRecords } from './source-table.ts'
 
@@ -14,7 +15,7 @@ export async function bytesInPlace(
   core: Hypercore,
   runs: Iterable<{ readonly start: number; readonly end: number }>,
 ): Promise<number> {
-  const { db } = core.state.storage as unknown as { db: Database }
+  const { db } = storageOf(core)
   const files = blockFilesOf({ db })
   if (files === null || !(await hasSources(db))) return 0
   let bytes = 0

@@ -1,10 +1,10 @@
 import type Hypercore from 'hypercore'
-import type { Database, HypercoreStorage } from 'hypercore-storage'
+import type { Database } from 'hypercore-storage'
 import { core as keys } from 'hypercore-storage/lib/keys.js'
 import type { Change } from 'hypercore-storage/lib/view.js'
 import type { BlockSource } from './block-notes.ts'
 import { replacePointers } from './compaction.ts'
-import { dataPointerOf } from './data-pointer.ts'
+import { dataPointerOf, storageOf } from './data-pointer.ts'
 import type { PendingBlock } from './new-block.ts'
 import type { SourceTable } from './source-table.ts'
 import { decodeValue, type Pointer } from './stored-value.ts'
@@ -37,7 +37,7 @@ export async function restoreBlocks(
   core: Hypercore,
   found: readonly FoundBlock[],
 ): Promise<number[]> {
-  const { storage } = (core as unknown as { state: { storage: HypercoreStorage } }).state
+  const storage = storageOf(core)
   const reader = db.read({ autoDestroy: true })
   const wanted = found.map(({ index }) => keys.block(dataPointerOf(storage.core, index), index))
   const reading = wanted.map(key => reader.get(key))
